@@ -1,0 +1,97 @@
+"""Values and occupancies of one policy in one model, from one LU factorisation.
+
+Everything here is a solve with I − γP_π or with its transpose (THEORY T0, T5):
+
+    V^π = (I − γP_π)⁻¹ (r_π − τ h(π)),     Q^π = r + γ P V^π,     d^π = (I − γP_π)⁻ᵀ ρ.
+"""
+
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import lu_factor, lu_solve
+
+from .models import MDP
+from .simplex import checked_policy
+from .typing import Array
+
+
+def policy_transition(mdp: MDP, policy: Array) -> Array:
+    """Return P_π(s′|s) = Σ_a π(a|s) P(s′|s,a), shape (S, S)."""
+    result: Array = np.matmul(policy[:, None, :], mdp.transition)[:, 0, :]
+    return result
+
+
+def policy_reward(mdp: MDP, policy: Array) -> Array:
+    """Return r_π(s) − τ h(π(s)) = Σ_a π(a|s) r(s,a) − τ h(π(·|s)), shape (S,)."""
+    reward: Array = (policy * mdp.reward).sum(axis=1)
+    if mdp.temperature:
+        reward = reward - mdp.temperature * mdp.regularizer.value(policy)
+    return reward
+
+
+def backup(mdp: MDP, value: Array) -> Array:
+    """Return the one-step look-ahead r(s,a) + γ Σ_{s′} P(s′|s,a) value(s′), shape (S, A)."""
+    n_states, n_actions = mdp.reward.shape
+    ahead = mdp.transition.reshape(n_states * n_actions, n_states) @ value
+    result: Array = mdp.reward + mdp.discount * ahead.reshape(n_states, n_actions)
+    return result
+
+
+class Evaluation:
+    """What one policy is worth in one model; each quantity is computed when first asked for.
+
+    Made by `evaluate`.
+    """
+
+    def __init__(self, mdp: MDP, policy: Array) -> None:
+        self.mdp, self.policy = mdp, policy
+        system = -mdp.discount * policy_transition(mdp, policy)
+        system.flat[:: mdp.n_states + 1] += 1.0
+        self._factors = lu_factor(system, overwrite_a=True, check_finite=False)
+
+    def solve(self, right: Array, *, transposed: bool = False) -> Array:
+        """Solve (I − γP_π) z = right, or with the transpose (the adjoint); right has shape (S,) or (S, k)."""
+        result: Array = lu_solve(self._factors, right, trans=1 if transposed else 0, check_finite=False)
+        return result
+
+    @cached_property
+    def value(self) -> Array:
+        """V^π, shape (S,)."""
+        return self.solve(policy_reward(self.mdp, self.policy))
+
+    @cached_property
+    def action_value(self) -> Array:
+        """Q^π, shape (S, A): the first action is free, π and its regularisation begin a step later."""
+        return backup(self.mdp, self.value)
+
+    @cached_property
+    def occupancy(self) -> Array:
+        """d^π(s) = Σ_t γᵗ Pr(s_t = s) from ρ, shape (S,); it sums to 1/(1−γ) and is at least ρ."""
+        return self.solve(self.mdp.initial, transposed=True)
+
+    @cached_property
+    def expected_return(self) -> float:
+        """V^π(ρ) = ρᵀ V^π."""
+        return float(self.mdp.initial @ self.value)
+
+
+def evaluate(mdp: MDP, policy: Array) -> Evaluation:
+    """Evaluate a policy exactly.
+
+    Parameters
+    ----------
+    mdp : MDP
+    policy : array_like (S, A)
+        π(a|s); rows sum to 1, zeros are allowed.
+
+    Returns
+    -------
+    Evaluation
+        With `.value` (S,), `.action_value` (S, A), `.occupancy` (S,) and `.expected_return`.
+
+    Raises
+    ------
+    ValueError
+        If the policy has the wrong shape or a row is no distribution.
+    """
+    return Evaluation(mdp, checked_policy(policy, mdp.n_states, mdp.n_actions))

@@ -1,0 +1,282 @@
+"""Optimal policies of an MDP, at any temperature τ ≥ 0.
+
+The Bellman operator of the regularised problem (THEORY T1),
+
+    (TV)(s) = max_u {⟨u, Q_V(s,·)⟩ − τ h(u)},     Q_V = r + γ P V,
+
+is monotone, satisfies T(V + c) = TV + γc, and so is a γ-contraction in the maximum norm; its fixed point is V*.
+Three ways to it stand here. `value_iteration` applies T again and again. `policy_iteration` evaluates the
+greedy policy, which is Newton's method on V = TV. `mirror_descent` moves the policy itself. The three are
+iterators for teaching; `solve` combines the first two and is the fast one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .evaluation import backup, evaluate, policy_reward, policy_transition
+from .models import MDP, ConvergenceError
+from .simplex import checked_policy, uniform_policy
+from .typing import Array
+from .validation import checked_array, checked_number
+
+# A Newton step (one LU) costs about as much as this many sweeps; measured with `make bench`.
+SWEEPS_PER_NEWTON_STEP = 4
+MAX_NEWTON_STEPS = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A policy with the values it was read from: what `solve` returns and what the iterators yield.
+
+    Attributes
+    ----------
+    policy : array (S, A)
+    value : array (S,)
+        From `solve`: V*. From the iterators: the current V, which need not be the policy's own value.
+    action_value : array (S, A)
+        r + γPV for that V.
+    expected_return : float
+        ρᵀV.
+    iterations : int
+        Sweeps and Newton steps (or steps of the iterator) so far.
+    residual : float
+        ‖TV − V‖_∞ in units of reward, so ‖V − V*‖_∞ ≤ residual/(1−γ).
+    """
+
+    mdp: MDP
+    policy: Array
+    value: Array
+    action_value: Array
+    iterations: int
+    residual: float
+
+    @cached_property
+    def expected_return(self) -> float:
+        """ρᵀV."""
+        return float(self.mdp.initial @ self.value)
+
+
+def optimality_operator(mdp: MDP, value: Array) -> Array:
+    """Return TV, shape (S,): (TV)(s) = max_u {⟨u, r(s,·) + γP(s,·)V⟩ − τh(u)}."""
+    return mdp.regularizer.conjugate(backup(mdp, value), mdp.temperature)
+
+
+def greedy(mdp: MDP, action_value: Array) -> Array:
+    """Return the policy (S, A) that attains max_u {⟨u, Q(s,·)⟩ − τh(u)} in every state; first action at ties."""
+    return mdp.regularizer.maximizer(action_value, mdp.temperature)
+
+
+def _plan(mdp: MDP, value: Array, iterations: int, *, policy: Array | None = None) -> Plan:
+    """Describe V (and the policy given, or else the greedy one)."""
+    action_value = backup(mdp, value)
+    improved = mdp.regularizer.conjugate(action_value, mdp.temperature)
+    policy = greedy(mdp, action_value) if policy is None else policy
+    return Plan(mdp, policy, value, action_value, iterations, float(np.abs(improved - value).max()))
+
+
+def _start(mdp: MDP, initial_value: Array | None) -> Array:
+    if initial_value is None:
+        return np.zeros(mdp.n_states)
+    return checked_array("initial_value", initial_value, (mdp.n_states,))
+
+
+def value_iteration(mdp: MDP, initial_value: Array | None = None) -> Iterator[Plan]:
+    """Yield V_0, V_1 = TV_0, V_2 = TV_1, … with their greedy policies, without end.
+
+    The error contracts, ‖V_k − V*‖_∞ ≤ γᵏ ‖V_0 − V*‖_∞, and is bounded by residual/(1−γ) at each step.
+
+    Parameters
+    ----------
+    mdp : MDP
+    initial_value : array (S,), optional
+        V_0; zero unless given.
+
+    Yields
+    ------
+    Plan
+
+    Raises
+    ------
+    ValueError
+        If initial_value has the wrong shape or is not finite.
+    """
+    value = _start(mdp, initial_value)
+    iteration = 0
+    while True:
+        yield _plan(mdp, value, iteration)
+        value = optimality_operator(mdp, value)
+        iteration += 1
+
+
+def policy_iteration(mdp: MDP, initial_policy: Array | None = None) -> Iterator[Plan]:
+    """Yield π_0, π_1, … with V^{π_k}, each policy greedy for the value of the one before, without end.
+
+    With V_k = V^{π_k} this is Newton's method V ← V + (I − γP_π)⁻¹(TV − V), π greedy at V, on the equation
+    V = TV. It increases V in every state, with factor γ or better, and for the entropy
+    ‖V_{k+1} − V*‖_∞ ≤ γ²/(2τ(1−γ)) ‖V_k − V*‖²_∞ (THEORY T1); at τ = 0 it ends after finitely many steps.
+
+    Parameters
+    ----------
+    mdp : MDP
+    initial_policy : array (S, A), optional
+        π_0; uniform unless given.
+
+    Yields
+    ------
+    Plan
+        `.policy` is π_k and `.value` is V^{π_k}.
+
+    Raises
+    ------
+    ValueError
+        If initial_policy has the wrong shape or a row is no distribution.
+    """
+    policy = _start_policy(mdp, initial_policy)
+    iteration = 0
+    while True:
+        plan = _plan(mdp, evaluate(mdp, policy).value, iteration, policy=policy)
+        yield plan
+        policy = greedy(mdp, plan.action_value)
+        iteration += 1
+
+
+def mirror_descent(mdp: MDP, step: float, initial_policy: Array | None = None) -> Iterator[Plan]:
+    """Yield the policies of regularised policy mirror descent with the Kullback–Leibler divergence, without end.
+
+    In every state π⁺ = argmax_u {η⟨u, Q^π − τ∇h(π)⟩ − KL(u‖π)}, that is π⁺ ∝ π exp(η(Q^π − τ∇h(π))); with the
+    entropy π⁺ ∝ π^{1−ητ} exp(ηQ^π). For the entropy and 0 < η ≤ 1/τ, ‖Q* − Q^{π_k}‖_∞ falls by the factor
+    1 − ητ(1−γ) (up to a constant); η = 1/τ is soft policy iteration; for ητ near 2 and beyond the iteration fails
+    (THEORY T1; Cen, Cheng, Chen, Wei and Chi, *Fast global convergence of natural policy gradient methods with
+    entropy regularization*, 2022, Theorem 1, whose step is η(1−γ)⁻¹ of ours).
+
+    Parameters
+    ----------
+    mdp : MDP
+    step : float
+        η > 0, in units of 1/reward.
+    initial_policy : array (S, A), optional
+        π_0; uniform unless given. Actions of probability 0 stay at 0 while ητ < 1.
+
+    Yields
+    ------
+    Plan
+        `.policy` is π_k and `.value` is V^{π_k}.
+
+    Raises
+    ------
+    ValueError
+        If step is not positive, or initial_policy is no policy.
+    """
+    step = checked_number("step", step, 0.0, np.inf, allowed="a finite number above 0", open_high=True)
+    if step == 0:
+        raise ValueError("step is 0.0; allowed is a finite number above 0.")
+    policy = _start_policy(mdp, initial_policy)
+    with np.errstate(divide="ignore"):
+        log_policy = np.log(policy)
+    iteration = 0
+    while True:
+        plan = _plan(mdp, evaluate(mdp, policy).value, iteration, policy=policy)
+        yield plan
+        log_policy = _mirror_step(mdp, log_policy, policy, plan.action_value, step)
+        policy = np.exp(log_policy)
+        policy /= policy.sum(axis=1, keepdims=True)
+        iteration += 1
+
+
+def _mirror_step(mdp: MDP, log_policy: Array, policy: Array, action_value: Array, step: float) -> Array:
+    """Return the log of the next policy; with the entropy ∇h is taken from the log, which cannot underflow."""
+    shrink = step * mdp.temperature
+    if mdp.regularizer.name == "entropy":
+        kept = (1.0 - shrink) * log_policy if shrink != 1 else np.zeros_like(log_policy)
+        new = kept + step * action_value
+    else:
+        new = log_policy + step * action_value - shrink * mdp.regularizer.gradient(policy)
+    new = new - new.max(axis=1, keepdims=True)
+    result: Array = new - np.log(np.exp(new).sum(axis=1, keepdims=True))
+    return result
+
+
+def _start_policy(mdp: MDP, initial_policy: Array | None) -> Array:
+    if initial_policy is None:
+        return uniform_policy(mdp.n_states, mdp.n_actions)
+    return checked_policy(initial_policy, mdp.n_states, mdp.n_actions)
+
+
+def solve(mdp: MDP, *, initial_value: Array | None = None, tolerance: float = 1e-10) -> Plan:
+    """Find the optimal policy and its value.
+
+    A few sweeps of T come first, each followed by the constant shift γ/(1−γ)·(max Δ + min Δ)/2, Δ = TV − V, the
+    middle of MacQueen's bounds; where the span of Δ contracts fast (dense kernels) they finish the work. Otherwise
+    Newton's method on V = TV (soft policy iteration) takes over: one linear solve a step, monotone from the first,
+    finite at τ = 0, locally quadratic for the entropy.
+
+    Parameters
+    ----------
+    mdp : MDP
+    initial_value : array (S,), optional
+        A warm start.
+    tolerance : float
+        On ‖TV − V‖_∞ relative to `mdp.scale` = max|r| + τ max|h|.
+
+    Returns
+    -------
+    Plan
+        `.policy`, `.value`, `.action_value`, `.expected_return`, `.iterations`, `.residual`.
+
+    Raises
+    ------
+    ConvergenceError
+        If the tolerance is not reached; it carries the residual that was.
+    ValueError
+        If initial_value has the wrong shape or is not finite, or the tolerance is not positive.
+
+    References
+    ----------
+    MacQueen, *A modified dynamic programming method for Markovian decision problems* (1966); Puterman, *Markov
+    Decision Processes* (1994), sections 6.4 and 6.6; Geist, Scherrer and Pietquin (2019) for τ > 0.
+    """
+    if not tolerance > 0:
+        raise ValueError(f"tolerance is {tolerance!r}; allowed is a number above 0.")
+    target = tolerance * mdp.scale
+    value, action_value, residual, sweeps = _sweep(mdp, _start(mdp, initial_value), target)
+    steps = 0
+    while residual > target and steps < MAX_NEWTON_STEPS:
+        value = _policy_value(mdp, greedy(mdp, action_value))
+        action_value = backup(mdp, value)
+        residual = float(np.abs(mdp.regularizer.conjugate(action_value, mdp.temperature) - value).max())
+        steps += 1
+    if not residual <= target:
+        raise ConvergenceError("solve", residual, target, sweeps + steps)
+    return Plan(mdp, greedy(mdp, action_value), value, action_value, sweeps + steps, residual)
+
+
+def _sweep(mdp: MDP, value: Array, target: float) -> tuple[Array, Array, float, int]:
+    """Sweep while sweeps are cheaper than Newton steps; return V, its Q, ‖TV − V‖_∞ and the number of sweeps."""
+    shift = mdp.discount / (1.0 - mdp.discount)
+    last_span = np.inf
+    sweep = 0
+    while True:
+        action_value = backup(mdp, value)
+        change = mdp.regularizer.conjugate(action_value, mdp.temperature) - value
+        high, low = float(change.max()), float(change.min())
+        residual, span = max(high, -low), high - low
+        if residual <= target:
+            return value, action_value, residual, sweep
+        # After the shift the next residual is about γ·span/2 at most; how many more sweeps until that is small?
+        factor = span / last_span if last_span > 0 else 0.0
+        hopeless = factor >= 1 or (sweep > 1 and factor > 0 and np.log(target / span) / np.log(factor) > 12)
+        if hopeless and sweep > 1:
+            return value, action_value, residual, sweep
+        value = value + change + shift * 0.5 * (high + low)
+        last_span = span
+        sweep += 1
+
+
+def _policy_value(mdp: MDP, policy: Array) -> Array:
+    """V^π by one bare LAPACK solve: `evaluate` without the factors kept for later, in the hot loop of `solve`."""
+    system = -mdp.discount * policy_transition(mdp, policy)
+    system.flat[:: mdp.n_states + 1] += 1.0
+    return np.asarray(np.linalg.solve(system, policy_reward(mdp, policy)), dtype=np.float64)

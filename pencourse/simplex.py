@@ -1,0 +1,71 @@
+"""The probability simplex Δ = {u ≥ 0, Σ u = 1}: where the rows of a policy live.
+
+Every function works on the last axis and on all leading axes at once.
+"""
+
+import numpy as np
+
+from .typing import Array
+from .validation import checked_distributions
+
+
+def uniform_policy(n_states: int, n_actions: int) -> Array:
+    """Return the policy (n_states, n_actions) that plays every action with probability 1/n_actions."""
+    return np.full((n_states, n_actions), 1.0 / n_actions)
+
+
+def random_policy(rng: np.random.Generator, n_states: int, n_actions: int) -> Array:
+    """Draw a policy (n_states, n_actions) with rows uniform on the simplex."""
+    return rng.dirichlet(np.ones(n_actions), size=n_states)
+
+
+def checked_policy(policy: Array, n_states: int, n_actions: int) -> Array:
+    """Return the policy as a read-only float64 array.
+
+    Raises
+    ------
+    ValueError
+        If it has not shape (n_states, n_actions) or a row is no probability distribution.
+    """
+    return checked_distributions("policy", policy, (n_states, n_actions))
+
+
+def project(point: Array, floor: float = 0.0) -> Array:
+    """Project rows onto the simplex in the Euclidean norm: argmin_{u ∈ Δ, u ≥ floor} ‖u − point‖₂.
+
+    The projection is (point − ν)₊ with the one ν that makes the row sum to 1; ν is found exactly from the
+    sorted row. A positive floor ε is handled by u = ε + (1 − Aε) w, w ∈ Δ.
+
+    Parameters
+    ----------
+    point : array (..., A)
+        Any real rows.
+    floor : float
+        The smallest entry allowed, 0 ≤ floor ≤ 1/A.
+
+    Returns
+    -------
+    array (..., A)
+
+    Raises
+    ------
+    ValueError
+        If floor is negative or above 1/A.
+
+    References
+    ----------
+    Held, Wolfe and Crowder, *Validation of subgradient optimization* (1974); Condat, *Fast projection onto the
+    simplex and the l1 ball* (2016), Algorithm 1.
+    """
+    n = point.shape[-1]
+    mass = 1.0 - n * floor
+    if floor < 0 or mass < -1e-12:
+        raise ValueError(f"floor is {floor!r}; allowed is a number from 0 to 1/A = {1 / n:g}.")
+    shifted = point - point.max(axis=-1, keepdims=True) - floor  # the projection ignores constants in a row
+    descending = -np.sort(-shifted, axis=-1)
+    excess = np.cumsum(descending, axis=-1) - max(mass, 0.0)
+    support = (descending * np.arange(1, n + 1) > excess).sum(axis=-1, keepdims=True)
+    support = np.maximum(support, 1)
+    threshold = np.take_along_axis(excess, support - 1, axis=-1) / support
+    result: Array = np.maximum(shifted - threshold, 0.0) + floor
+    return result
