@@ -1,0 +1,49 @@
+"""The command line, ``python -m pencourse COMMAND``: what the Makefile calls, and all there is without make.
+
+A new command is a function in a module of ``pencourse.commands`` that takes the parsed arguments and returns
+an exit status, and its three lines in `parser`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+INSTALL = "python -m pip install -c constraints.txt -e '.[course]'"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser: every command sets ``call`` to its ``module:function``."""
+    top = argparse.ArgumentParser(prog="python -m pencourse", description="Run the course.")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    lab = commands.add_parser("lab", help="open JupyterLab on the welcome notebook")
+    lab.add_argument("flags", nargs="*", metavar="FLAG", help="for JupyterLab, after --: -- --port=8899")
+    lab.set_defaults(call="lab:lab")
+
+    course = commands.add_parser("course", help="execute every lesson in a copy; table the results")
+    course.add_argument("names", nargs="*", metavar="LESSON", help="only lessons that begin so: 01 02")
+    course.set_defaults(call="lessons:course")
+
+    execute = commands.add_parser("execute", help="re-execute lessons and solutions in place")
+    execute.add_argument("names", nargs="*", metavar="NAME", help="only notebooks that begin so: 01 ps01")
+    execute.set_defaults(call="lessons:execute")
+    return top
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command that ``words`` (by default the command line) name; return its exit status."""
+    arguments = parser().parse_args(words)
+    module, function = arguments.call.split(":")
+    try:
+        # Loaded here, so that one command does not wait for what another one needs.
+        command = getattr(importlib.import_module(f"pencourse.commands.{module}"), function)
+        return int(command(arguments))
+    except ModuleNotFoundError as missing:
+        sys.exit(f"The package {missing.name} is missing; {INSTALL} brings it.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
