@@ -20,7 +20,7 @@ from .evaluation import backup, evaluate, policy_reward, policy_transition
 from .models import MDP, ConvergenceError
 from .simplex import checked_policy, uniform_policy
 from .typing import Array
-from .validation import checked_array, checked_number
+from .validation import checked_array, checked_number, refuse_where
 
 # A Newton step (one LU) costs about as much as this many sweeps; measured with `make bench`.
 SWEEPS_PER_NEWTON_STEP = 4
@@ -158,7 +158,8 @@ def mirror_descent(mdp: MDP, step: float, initial_policy: Array | None = None) -
     step : float
         η > 0, in units of 1/reward.
     initial_policy : array (S, A), optional
-        π_0; uniform unless given. Actions of probability 0 stay at 0 while ητ < 1.
+        π_0; uniform unless given. With the entropy, actions of probability 0 stay at 0 for ητ < 1, return at
+        ητ = 1, and are refused for ητ > 1.
 
     Yields
     ------
@@ -174,6 +175,8 @@ def mirror_descent(mdp: MDP, step: float, initial_policy: Array | None = None) -
     if step == 0:
         raise ValueError("step is 0.0; allowed is a finite number above 0.")
     policy = _start_policy(mdp, initial_policy)
+    if step * mdp.temperature > 1 and mdp.regularizer.name == "entropy":  # π^{1−ητ} is infinite at 0
+        refuse_where("initial_policy", policy, policy == 0, "a number above 0 where step * temperature > 1")
     with np.errstate(divide="ignore"):
         log_policy = np.log(policy)
     iteration = 0
@@ -267,7 +270,8 @@ def _sweep(mdp: MDP, value: Array, target: float) -> tuple[Array, Array, float, 
             return value, action_value, residual, sweep
         # After the shift the next residual is about γ·span/2 at most; how many more sweeps until that is small?
         factor = span / last_span if last_span > 0 else 0.0
-        hopeless = factor >= 1 or (sweep > 1 and factor > 0 and np.log(target / span) / np.log(factor) > 12)
+        hopeless = span == 0 or factor >= 1  # span 0: only rounding is left
+        hopeless = hopeless or (sweep > 1 and factor > 0 and np.log(target / span) / np.log(factor) > 12)
         if hopeless and sweep > 1:
             return value, action_value, residual, sweep
         value = value + change + shift * 0.5 * (high + low)

@@ -35,8 +35,6 @@ VALUES, WEIGHTS = "cividis", "rocket_r"  # maps of colour, both monotone in ligh
 _STYLE: dict[Any, Any] = {
     "axes.titlesize": 11,
     "axes.labelsize": 10,
-    "legend.fontsize": 9,
-    "legend.frameon": False,
     "font.size": 10,
 }
 _STYLE["axes.prop_cycle"] = cycler(color=PALETTE)
@@ -130,7 +128,7 @@ def convergence(ax: Axes, curves: Mapping[str, Sequence[float] | Array], *, floo
         style: dict[str, Any] = {"color": PALETTE[k % 7], "linestyle": LINE_STYLES[k % 7], "marker": MARKERS[k % 7]}
         ax.semilogy(shown, markevery=every, markersize=4, label=label, **style)
     ax.set(xlabel="iteration")
-    ax.legend()
+    ax.legend(frameon=False)
 
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])

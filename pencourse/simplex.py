@@ -59,7 +59,7 @@ def project(point: Array, floor: float = 0.0) -> Array:
     """
     n = point.shape[-1]
     mass = 1.0 - n * floor
-    if floor < 0 or mass < -1e-12:
+    if not (floor >= 0 and mass >= -1e-12):
         raise ValueError(f"floor is {floor!r}; allowed is a number from 0 to 1/A = {1 / n:g}.")
     shifted = point - point.max(axis=-1, keepdims=True) - floor  # the projection ignores constants in a row
     descending = -np.sort(-shifted, axis=-1)

@@ -34,6 +34,8 @@ def checked_array(name: str, values: ArrayLike, shape: Sequence[int | None]) -> 
         If the shape differs, or an entry is NaN, infinite or no number.
     """
     try:
+        if np.iscomplexobj(values):
+            raise TypeError("these are complex")  # numpy would only warn and drop the imaginary part
         array = np.array(values, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of real numbers: {error}") from None

@@ -135,7 +135,7 @@ def _called(answer: Function, instance: Instance, shape: tuple[int, ...]) -> np.
             value = answer(*deepcopy(instance.arguments))
     except NotImplementedError:
         raise Wrong("The function is not written yet.") from None
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
         _stopped(answer, error, instance.label)
     if value is None:
         raise Wrong("The function returns nothing: is the return statement missing?")
@@ -147,8 +147,8 @@ def _called(answer: Function, instance: Instance, shape: tuple[int, ...]) -> np.
     return found.astype(float)
 
 
-def _stopped(answer: Function, error: Exception, label: str) -> NoReturn:
-    """Say what stopped the answer, and in which of its lines."""
+def _stopped(answer: Function, error: BaseException, label: str) -> NoReturn:
+    """Say what stopped the answer, and in which of its lines; a loop without end is stopped from outside."""
     own = getattr(getattr(answer, "__code__", None), "co_filename", None)
     line, trace = None, error.__traceback__
     while trace is not None:
@@ -156,6 +156,8 @@ def _stopped(answer: Function, error: Exception, label: str) -> NoReturn:
             line = trace.tb_lineno
         trace = trace.tb_next
     where = "" if line is None else f"line {line} of its cell, "
+    if isinstance(error, KeyboardInterrupt):
+        raise Wrong(f"The function was interrupted before it came to an end ({where}on {label}).") from None
     said = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")
     raise Wrong(f"The function stopped with {said} ({where}on {label}).") from None
 

@@ -201,14 +201,19 @@ def _unexecuted(path: Path) -> NotebookNode:
 
 
 def _client(notebook: NotebookNode, folder: Path) -> Any:
-    return NotebookClient(
+    client: Any = NotebookClient(
         notebook,
         timeout=CELL_SECONDS,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # else a text is cut into pieces wherever the kernel happened to flush it
         extra_arguments=["--log-level=ERROR"],  # else a kernel's warnings would break the progress bar
         resources={"metadata": {"path": str(folder)}},
     )
+    # nbclient's own Output widget writes to the channel on which it awaits the reply, and can wait for ever where a
+    # slider draws a large picture. Without it the picture is stored as an ordinary output of the cell.
+    client.widget_registry = {}
+    return client
 
 
 def _is_certificate(cell: NotebookNode) -> bool:

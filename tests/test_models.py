@@ -1,0 +1,44 @@
+"""A model: its sizes, its unit, that nobody changes it; and the error of a solver that stopped short."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pencourse import MDP, ConvergenceError, Entropy, NoRegularizer, SquaredNorm
+
+
+def test_sizes_and_defaults(draw):
+    mdp = draw(0, 5, 3)
+    assert (mdp.n_states, mdp.n_actions) == (5, 3)
+    plain = MDP(mdp.transition, mdp.reward, 0.9, mdp.initial)
+    assert plain.temperature == 0.0 and isinstance(plain.regularizer, Entropy)
+
+
+def test_nobody_changes_a_model(draw):
+    mdp = draw(0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        mdp.discount = 0.5
+    with pytest.raises(ValueError, match="read-only"):
+        mdp.reward[0, 0] = 1.0
+    other = dataclasses.replace(mdp, temperature=2.0)
+    assert (other.temperature, mdp.temperature) == (2.0, 0.1)
+    np.testing.assert_array_equal(other.transition, mdp.transition)
+
+
+@pytest.mark.parametrize(
+    ("regularizer", "bound"),
+    [(Entropy(), np.log(3)), (SquaredNorm(), 0.5), (NoRegularizer(), 0.0)],
+    ids=lambda h: str(h)[:20],
+)
+def test_scale_is_the_largest_reward_and_what_the_regulariser_can_add(draw, regularizer, bound):
+    mdp = draw(1, 4, 3, temperature=2.0, regularizer=regularizer)
+    assert mdp.scale == pytest.approx(np.abs(mdp.reward).max() + 2.0 * bound)
+    assert MDP(np.ones((1, 1, 1)), [[0.0]], 0.5, [1.0]).scale == 1.0  # never 0, it divides
+
+
+def test_convergence_error_tells_what_was_reached():
+    error = ConvergenceError("somebody", 0.5, 1e-10, 7)
+    assert (error.solver, error.residual, error.tolerance, error.iterations) == ("somebody", 0.5, 1e-10, 7)
+    assert str(error) == "somebody reached a residual of 0.5 after 7 iterations; asked was 1e-10."
+    assert isinstance(error, RuntimeError)
