@@ -179,6 +179,7 @@ def test_lab_prints_its_address(desktop, monkeypatch, capsys, ip, noted):
         default_url=lab.WELCOME,
         identity_provider=SimpleNamespace(token="secret"),
         web_app=SimpleNamespace(settings={}),
+        io_loop=SimpleNamespace(add_callback=lambda call, *words, **named: call(*words, **named)),
     )
     monkeypatch.setattr(lab.LabApp, "initialize_server", lambda argv: server)
     monkeypatch.setattr(lab.signal, "signal", lambda *_: None)

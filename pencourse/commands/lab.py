@@ -32,7 +32,9 @@ def lab(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, lambda *_: server.stop(from_signal=True))
     page = server.connection_url.rstrip("/") + server.default_url
     address = f"{page}?token={server.identity_provider.token}"
-    print(f"\nThe course is open at\n\n    {address}\n\nCtrl-C ends it.\n", flush=True)
+    said = f"\nThe course is open at\n\n    {address}\n\nCtrl-C ends it.\n"
+    # Only once somebody answers there: the loop begins by opening the port.
+    server.io_loop.add_callback(print, said, flush=True)
     server.start()
     return 0
 
