@@ -21,6 +21,8 @@ ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
 
 def lab(arguments: argparse.Namespace) -> int:
     """Serve JupyterLab until Ctrl-C; print the address, token included."""
+    # nbgrader's formgrader calls its tools by their bare names, and .venv may not be activated.
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
     # Run inside this process, so that the token does not show in the list of processes.
     server = LabApp.initialize_server(argv=flags(arguments.flags))
     if not server.identity_provider.token:
