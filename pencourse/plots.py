@@ -92,7 +92,9 @@ def show(figure: Figure, alt: str) -> None:
     display(Markdown(f"<details><summary>The picture in words</summary>{alt}</details>"))
 
 
-def heatmap(ax: Axes, values: Array, title: str, *, colours: str = VALUES, marks: Sequence[str] | None = None) -> None:
+def heatmap(
+    ax: Axes, values: Array, title: str, *, colours: str = VALUES, marks: Sequence[str] | None = None, **options: Any
+) -> None:
     """Draw a world's states as cells, coloured by `values` (rows, columns), the number written in each.
 
     Parameters
@@ -104,8 +106,11 @@ def heatmap(ax: Axes, values: Array, title: str, *, colours: str = VALUES, marks
         A colour map: `VALUES`, or `WEIGHTS` for occupancies and probabilities.
     marks : sequence of str, optional
         One string a row, one letter a cell, drawn in the cell's corner: FrozenLake's S, F, H, G.
+    **options
+        Passed on to `seaborn.heatmap`: one `vmin` and `vmax` for instance, where several maps share a scale.
     """
-    sns.heatmap(values, ax=ax, cmap=colours, annot=True, fmt=".2f", cbar=False, square=True, linewidths=0.5)
+    options = {"annot": True, "fmt": ".2f", "cbar": False, "square": True, "linewidths": 0.5, **options}
+    sns.heatmap(values, ax=ax, cmap=colours, **options)
     ax.set(title=title, xticks=[], yticks=[])
     for i, row in enumerate(marks or ()):
         for j, letter in enumerate(row):
