@@ -30,7 +30,7 @@ import pencourse as pc
 from pencourse import exact, worlds
 
 A, DISCOUNT, TEMPERATURE, RESIDUAL = 5, 0.9, 0.1, 1e-10
-# DESIGN, section 7, in units: (gate, aim)
+# In units: (gate, aim)
 GOALS = {(100, None): (7, 3.5), (100, 4): (11, 7), (400, None): (5, 1.5), (400, 4): (9, 6.5)}
 MISSING = [name for name in ("quantecon", "mdptoolbox") if importlib.util.find_spec(name) is None]
 

@@ -1,6 +1,6 @@
 """Values and occupancies of one policy in one model, from one LU factorisation.
 
-Everything here is a solve with I − γP_π or with its transpose (THEORY T0, T5):
+Everything here is a solve with I − γP_π or with its transpose (lesson 01, sections 1 and 2):
 
     V^π = (I − γP_π)⁻¹ (r_π − τ h(π)),     Q^π = r + γ P V^π,     d^π = (I − γP_π)⁻ᵀ ρ.
 """

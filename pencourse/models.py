@@ -23,7 +23,7 @@ class ConvergenceError(RuntimeError):
 class MDP:
     """A finite discounted Markov decision process, regularised at temperature τ.
 
-    The value of a policy π is V^π(s) = E Σ_t γᵗ [r(s_t, a_t) − τ h(π(s_t))] (THEORY T0).
+    The value of a policy π is V^π(s) = E Σ_t γᵗ [r(s_t, a_t) − τ h(π(s_t))] (lesson 02).
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Optimal policies of an MDP, at any temperature τ ≥ 0.
 
-The Bellman operator of the regularised problem (THEORY T1),
+The Bellman operator of the regularised problem (lessons 01 and 02),
 
     (TV)(s) = max_u {⟨u, Q_V(s,·)⟩ − τ h(u)},     Q_V = r + γ P V,
 
@@ -116,7 +116,7 @@ def policy_iteration(mdp: MDP, initial_policy: Array | None = None) -> Iterator[
 
     With V_k = V^{π_k} this is Newton's method V ← V + (I − γP_π)⁻¹(TV − V), π greedy at V, on the equation
     V = TV. It increases V in every state, with factor γ or better, and for the entropy
-    ‖V_{k+1} − V*‖_∞ ≤ γ²/(2τ(1−γ)) ‖V_k − V*‖²_∞ (THEORY T1); at τ = 0 it ends after finitely many steps.
+    ‖V_{k+1} − V*‖_∞ ≤ γ²/(2τ(1−γ)) ‖V_k − V*‖²_∞ (lesson 02); at τ = 0 it ends after finitely many steps.
 
     Parameters
     ----------
@@ -148,9 +148,9 @@ def mirror_descent(mdp: MDP, step: float, initial_policy: Array | None = None) -
 
     In every state π⁺ = argmax_u {η⟨u, Q^π − τ∇h(π)⟩ − KL(u‖π)}, that is π⁺ ∝ π exp(η(Q^π − τ∇h(π))); with the
     entropy π⁺ ∝ π^{1−ητ} exp(ηQ^π). For the entropy and 0 < η ≤ 1/τ, ‖Q* − Q^{π_k}‖_∞ falls by the factor
-    1 − ητ(1−γ) (up to a constant); η = 1/τ is soft policy iteration; for ητ near 2 and beyond the iteration fails
-    (THEORY T1; Cen, Cheng, Chen, Wei and Chi, *Fast global convergence of natural policy gradient methods with
-    entropy regularization*, 2022, Theorem 1, whose step is η(1−γ)⁻¹ of ours).
+    1 − ητ(1−γ) (up to a constant); η = 1/τ is soft policy iteration; beyond ητ = 2 the optimum repels, and from a
+    far start the iteration fails sooner (lesson 02; Cen, Cheng, Chen, Wei and Chi, *Fast global convergence of
+    natural policy gradient methods with entropy regularization*, 2022, Theorem 1, whose η is 1 − γ times ours).
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ With temperature τ ≥ 0 an agent that faces action values q in one state solve
     u_τ(q)  = the maximiser                              (the greedy row)
 
 and, h being strongly convex, ∇h*_τ = u_τ for τ > 0. At τ = 0 both are the hard maximum, whatever h.
-All functions work on the last axis of arrays (..., A) (THEORY T0, T1; Geist, Scherrer and Pietquin 2019,
+All functions work on the last axis of arrays (..., A) (lesson 02; Geist, Scherrer and Pietquin 2019,
 *A theory of regularized Markov decision processes*).
 """
 

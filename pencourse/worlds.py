@@ -35,8 +35,8 @@ def from_gymnasium(
 
     Every state that a transition enters with `terminated` set is made absorbing with reward 0, whatever the table
     holds for it. The environment's time limit is ignored: the discount takes its place. At τ > 0 an absorbing
-    state still collects the regulariser, under the entropy τ log A/(1−γ) (THEORY T1); subtract it, or say so,
-    where values are shown.
+    state still collects the regulariser, under the entropy τ log A/(1−γ) (lesson 02); subtract it, or say so, where
+    values are shown.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Values and occupancies of a policy against their definitions, and their derivatives (THEORY T0, T5)."""
+"""Values and occupancies of a policy against their definitions, and their derivatives."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The library is built in floors: who imports whom, and how much of it there is (docs in DESIGN, section 3)."""
+"""The library is built in floors: who imports whom, and how much of it there is."""
 
 import ast
 import subprocess

@@ -381,7 +381,7 @@ def test_mirror_descent_beyond_twice_the_full_step_fails():
 
 @pytest.mark.parametrize("temperature", [0.1, 1.0])
 def test_regularised_by_kl_to_uniform_only_a_constant_differs(draw, temperature):
-    """V_KL = V_entropy − τ log A/(1−γ) in every state, with the same policy (THEORY T1)."""
+    """V_KL = V_entropy − τ log A/(1−γ) in every state, with the same policy (lesson 02)."""
     mdp = draw(13, 6, 3, temperature=temperature)
     value = np.zeros(6)
     for _ in range(400):  # max_u ⟨u,q⟩ − τ KL(u‖uniform) = τ log mean exp(q/τ)

@@ -1,4 +1,4 @@
-"""Optimal values of an MDP from a pair of convex programs (THEORY T1).
+"""Optimal values of an MDP from a pair of convex programs (lesson 01 for τ = 0, lesson 02 for τ > 0).
 
 Primal, over values. V* is the least V with V ≥ TV, so it minimises any positive weighting of the states:
 
