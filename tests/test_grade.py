@@ -3,6 +3,9 @@
 What the problem sets make of it stands in test_problem_sets.py.
 """
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -50,9 +53,9 @@ def test_a_mistake_speaks_only_if_it_explains_every_instance():
 
 
 def test_an_unknown_mistake_hears_where_it_fails_first():
-    assert "right on 0 of 2 instances; the first that fails is two numbers above 0" in refused(lambda x: 3 * x)
+    assert "right on 0 of 2 instances; it fails first on two numbers above 0" in refused(lambda x: 3 * x)
     partly = refused(lambda x: 2 * x + (x[0] < 0), mistakes=())
-    assert "right on 1 of 2 instances; the first that fails is one below 0" in partly
+    assert "right on 1 of 2 instances; it fails first on one below 0" in partly
 
 
 def test_what_cannot_be_compared():
@@ -76,6 +79,52 @@ def test_what_cannot_be_compared():
         grade(double, lambda x: x.sum(), INSTANCES)
 
 
+def test_a_program_that_ends_itself_is_no_answer():
+    def leaves(x):
+        raise SystemExit(3)
+
+    assert refused(leaves).startswith("The function stopped with SystemExit: 3 (line ")
+
+
+def test_fractions_and_decimals_are_numbers():
+    grade(lambda x: [Fraction(2 * v) for v in x], double, INSTANCES)
+    grade(lambda x: Decimal(float(x.sum())), lambda x: x.sum(), INSTANCES)
+    assert refused(lambda x: [Fraction(v) for v in x]) == MISTAKES[1].message
+
+
+def test_yes_or_no_is_asked():
+    def positive(x):
+        return bool(x.min() > 0)
+
+    for answer, said in (
+        (lambda x: "yes", "The function returns a str; True or False is asked."),
+        (lambda x: x > 0, "The result has shape (2,); asked is True or False."),
+        (lambda x: x.min(), "The function returns a number; True or False is asked."),
+        (lambda x: np.nan, "The function returns a number; True or False is asked."),
+    ):
+        with pytest.raises(Wrong) as heard:
+            grade(answer, positive, INSTANCES)
+        assert str(heard.value) == said
+    grade(lambda x: x.min() > 0, positive, INSTANCES)
+    grade(lambda x: int(x.min() > 0), positive, INSTANCES)
+
+
+def test_an_instance_may_have_its_own_tolerance():
+    strict = [Instance("strict", (np.ones(2),), tolerance=1e-9)]
+    grade(lambda x: 2 * x * (1 + 1e-8), double, INSTANCES)
+    with pytest.raises(Wrong, match="it fails first on strict"):
+        grade(lambda x: 2 * x * (1 + 1e-8), double, [*INSTANCES, *strict])
+
+
+def test_an_answer_that_stops_only_sometimes_is_still_explained():
+    def breaks(x):
+        return -2 * x if x[0] > 0 else x["key"]
+
+    assert refused(breaks) == MISTAKES[0].message
+    assert refused(breaks, mistakes=()).startswith("The function stopped with IndexError")
+    assert refused(lambda x: 2 * x if x[0] > 0 else x["key"]).startswith("The function stopped with IndexError")
+
+
 def test_a_result_that_is_finite_only_sometimes_is_still_explained():
     assert refused(lambda x: -2 * x if x[0] > 0 else x * np.nan) == MISTAKES[0].message
 
@@ -93,6 +142,12 @@ def test_a_mistake_that_fails_itself_explains_nothing():
 
     broken = [Mistake("shape", lambda x: x.sum()), Mistake("nan", lambda x: x * np.nan), Mistake("error", fails)]
     assert refused(lambda x: -2 * x, mistakes=[*broken, MISTAKES[0]]) == MISTAKES[0].message
+
+
+def test_a_mistake_may_be_recognised_by_what_it_leads_to():
+    huge = Mistake("It is huge.", lambda x: 1e12 * x, lambda found, x: np.abs(found).max() > 1e6 * np.abs(x).max())
+    assert refused(lambda x: -7e11 * x, mistakes=[huge]) == "It is huge."
+    assert refused(lambda x: 3 * x, mistakes=[huge]) != "It is huge."
 
 
 def test_an_answer_may_write_into_what_it_is_given():

@@ -70,6 +70,8 @@ def wrong_submission(name):
     submitted = notebook("exercises", name)
     firsts = {wrong.task: wrong for wrong in reversed(WRONG[name])}
     for cell in submitted.cells:
+        if cell.id == "imports":
+            cell.source = "checks = None"  # grading puts it back
         written = re.match(r"def (\w+)\(", cell.source)
         if cell.cell_type == "code" and written and written[1] in firsts:
             function = firsts.pop(written[1]).function.__name__
@@ -307,6 +309,10 @@ def test_the_tasks_of_a_problem_set(name):
         assert len({check for check, _, _ in calls}) == 1
         seeds = [seed for _, _, seed in calls]
         assert len(set(seeds)) == len(seeds) == (3 if "HIDDEN" in tests[grade_id].source else 1)
+        if "HIDDEN" in tests[grade_id].source:  # a student may have given the name to something else
+            assert tests[grade_id].source.startswith(f"from pencourse.checks import {MODULES[name]} as checks\n")
+    (imports,) = [cell for cell in cells if cell.id == "imports"]
+    assert imports.metadata.nbgrader.locked and not imports.metadata.nbgrader.solution
     for cell in tests.values():
         assert cell.metadata.nbgrader.locked and cell.metadata.nbgrader.points > 0
     (proof,) = proofs.values()

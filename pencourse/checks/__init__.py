@@ -27,18 +27,23 @@ class Wrong(AssertionError):
 
 @dataclass(frozen=True)
 class Instance:
-    """The arguments of one call, and in a few words what is special about them."""
+    """The arguments of one call, and in a few words what is special about them; a tolerance replaces the task's."""
 
     label: str
     arguments: tuple[Any, ...]
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """A way to be wrong: the sentence for somebody who computed this, and what it computes."""
+    """A way to be wrong: the sentence for somebody who computed this, and what it computes.
+
+    Where that is nothing but rounding, `recognises` tells from what was found, and the arguments, whether it was this.
+    """
 
     message: str
     compute: Function
+    recognises: Function | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Task:
     Attributes
     ----------
     reference : callable
-        Returns the right result, a number or an array.
+        Returns the right result: a number, an array, or True or False.
     draw : callable
         From a numpy Generator, the instances: among them every special case on which a mistake would show.
     mistakes : sequence of Mistake
@@ -110,40 +115,57 @@ def grade(
         raise Wrong(f"A function is asked; this is a {type(answer).__name__}.")
     candidates = list(mistakes)
     labels, right, finite = [], [], []
+    stopped: Wrong | None = None
     for instance in instances:
-        expected = np.asarray(reference(*instance.arguments), dtype=float)
-        found = _called(answer, instance, expected.shape)
+        expected = np.asarray(reference(*instance.arguments))
+        within = tolerance if instance.tolerance is None else instance.tolerance
+        try:
+            found = _called(answer, instance, expected)
+        except _Stopped as error:
+            stopped = stopped or error
+            found = np.full(expected.shape, np.nan)
         labels.append(instance.label)
-        right.append(_same(found, expected, tolerance))
+        right.append(_same(found, expected.astype(float), within))
         finite.append(bool(np.isfinite(found).all()))
-        if finite[-1]:  # a mistake may well end in NaN on one instance; the others tell which it was
-            candidates = [mistake for mistake in candidates if _explains(mistake, instance, found, tolerance)]
+        if finite[-1]:  # a mistake may well end in NaN or an error on one instance; the others tell which it was
+            candidates = [mistake for mistake in candidates if _explains(mistake, instance, found, within)]
     wrong_numbers = any(not good and real for good, real in zip(right, finite, strict=True))
     if wrong_numbers and candidates:
         raise Wrong(candidates[0].message)
+    if stopped is not None:
+        raise Wrong(*stopped.args)
     if not all(finite):
         raise Wrong(f"{not_finite}, on {labels[finite.index(False)]}.")
     if not all(right):
         first = labels[right.index(False)]
-        raise Wrong(f"The result is right on {sum(right)} of {len(right)} instances; the first that fails is {first}.")
+        raise Wrong(f"The result is right on {sum(right)} of {len(right)} instances; it fails first on {first}.")
 
 
-def _called(answer: Function, instance: Instance, shape: tuple[int, ...]) -> np.ndarray:
+class _Stopped(Wrong):
+    """An answer that ended in an error on one instance, but may come to an end on others."""
+
+
+def _called(answer: Function, instance: Instance, expected: np.ndarray) -> np.ndarray:
     """Return what the answer computes, refused with one sentence if it is nothing one could compare."""
     try:
         with np.errstate(all="ignore"):  # a warning of numpy would stand beside the sentence
             value = answer(*deepcopy(instance.arguments))
     except NotImplementedError:
         raise Wrong("The function is not written yet.") from None
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         _stopped(answer, error, instance.label)
     if value is None:
         raise Wrong("The function returns nothing: is the return statement missing?")
-    found = np.asarray(value) if _is_rectangular(value) else np.empty(0, dtype=object)
-    if found.dtype.kind not in "biuf":
-        raise Wrong(f"The function returns a {type(value).__name__}; a number or an array is asked.")
-    if found.shape != shape:
-        raise Wrong(f"The result has shape {found.shape}; asked is {shape or 'a single number'}.")
+    yes_or_no = expected.dtype.kind == "b"
+    found = _numbers(value)
+    if found is None:
+        asked = "True or False" if yes_or_no else "a number or an array"
+        raise Wrong(f"The function returns a {type(value).__name__}; {asked} is asked.")
+    if found.shape != expected.shape:
+        single = "True or False" if yes_or_no else "a single number"
+        raise Wrong(f"The result has shape {found.shape}; asked is {expected.shape or single}.")
+    if yes_or_no and not np.isin(found, (0, 1)).all():
+        raise Wrong("The function returns a number; True or False is asked.")
     return found.astype(float)
 
 
@@ -159,19 +181,24 @@ def _stopped(answer: Function, error: BaseException, label: str) -> NoReturn:
     if isinstance(error, KeyboardInterrupt):
         raise Wrong(f"The function was interrupted before it came to an end ({where}on {label}).") from None
     said = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")
-    raise Wrong(f"The function stopped with {said} ({where}on {label}).") from None
+    raise _Stopped(f"The function stopped with {said} ({where}on {label}).") from None
 
 
-def _is_rectangular(value: Any) -> bool:
+def _numbers(value: Any) -> np.ndarray | None:
+    """Return a value as an array of numbers, fractions and decimals too, or None if it is none."""
     try:
-        np.asarray(value)
+        found = np.asarray(value)
+        if found.dtype.kind == "O" and found.size:
+            found = np.array([float(entry) for entry in found.flat]).reshape(found.shape)
     except Exception:  # a ragged list, or an object whose conversion fails
-        return False
-    return True
+        return None
+    return found if found.dtype.kind in "biuf" else None
 
 
 def _explains(mistake: Mistake, instance: Instance, found: np.ndarray, tolerance: float) -> bool:
     """Tell whether a mistake leads to what was found; one that cannot be computed does not."""
+    if mistake.recognises is not None:
+        return bool(mistake.recognises(found, *instance.arguments))
     try:
         with np.errstate(all="ignore"):
             computed = np.asarray(mistake.compute(*instance.arguments), dtype=float)

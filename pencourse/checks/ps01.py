@@ -157,6 +157,14 @@ upper_bound = Task(
             lambda mdp, value: _shifted(mdp, value, mdp.discount * _change(mdp, value).max()),
         ),
         Mistake(
+            "Yours is MacQueen's bound, which lifts TV; here V itself is to be lifted.",
+            lambda mdp, value: _shifted(mdp, optimality_operator(mdp, value), mdp.discount * _change(mdp, value).max()),
+        ),
+        Mistake(
+            "Your shift has the wrong sign: V has to rise where TV lies above it.",
+            lambda mdp, value: _shifted(mdp, value, -_change(mdp, value).max()),
+        ),
+        Mistake(
             "Your shift grows where TV lies below V, although no state needs to be lifted for that.",
             lambda mdp, value: _shifted(mdp, value, np.abs(_change(mdp, value)).max()),
         ),
@@ -258,42 +266,89 @@ def _draw_optimal(rng: np.random.Generator) -> Iterator[Instance]:
     yield Instance("a policy that errs where ρ never leads", (room, careless, 1e-6))
     careless[4] = [0.9, 0.1]
     provable = float(_improvement(room, careless).max()) / (1 - room.discount)
-    yield Instance("a policy that errs in one state", (room, careless, 0.6 * provable))
+    yield Instance("a policy that errs in one state", (room, careless, 0.9 * provable))
+    yield Instance("a policy that errs in one state, asked leniently", (room, careless, 1.1 * provable))
+    for discount in (0.6, 0.95):
+        mdp = _garnet(rng, 6, 3, discount)
+        yield from _around_the_threshold(f"a random policy at γ = {discount}", mdp, random_policy(rng, 6, 3))
+    mdp = _garnet(rng, 6, 3, 0.0)
+    yield from _around_the_threshold("a policy that errs in every state, γ = 0", mdp, _erring(rng, mdp))
 
+
+def _around_the_threshold(label: str, mdp: MDP, policy: Array) -> Iterator[Instance]:
+    """Ask for a little less and for a little more than what can be proved."""
+    provable = float(_improvement(mdp, policy).max()) / (1 - mdp.discount)
+    yield Instance(f"{label}, a tolerance just too tight", (mdp, policy, 0.97 * provable))
+    yield Instance(f"{label}, a tolerance just wide enough", (mdp, policy, 1.03 * provable))
+
+
+def _erring(rng: np.random.Generator, mdp: MDP) -> Array:
+    """Mix the best and the worst action at γ = 0 so that all states lose nearly the same."""
+    states = np.arange(mdp.n_states)
+    spread = np.ptp(mdp.reward, axis=1)
+    share = rng.uniform(0.98, 1.0, size=mdp.n_states) * spread.min() / spread
+    policy = np.zeros((mdp.n_states, mdp.n_actions))
+    policy[states, mdp.reward.argmax(axis=1)] = 1 - share
+    policy[states, mdp.reward.argmin(axis=1)] = share
+    return policy
+
+
+# Bits tell what a certificate decides, not why; so the sentences say what was observed.
+UNPROVED = (
+    "Your certificate accepts a loss that the argument of Task 2 does not prove"
+    " (does it use V* or a smaller constant?)."
+)
 
 is_optimal = Task(
     _accepts,
     _draw_optimal,
     (
-        Mistake("Your certificate accepts every policy: it still cannot fail.", lambda mdp, policy, tolerance: True),
-        Mistake("Your certificate refuses every policy, the optimal one too.", lambda mdp, policy, tolerance: False),
         Mistake(
-            "Your certificate looks from ρ only, and misses what a policy does wrong elsewhere.",
+            "Your certificate accepts every policy that was tried (is there one that it refuses?).",
+            lambda mdp, policy, tolerance: True,
+        ),
+        Mistake(
+            "Your certificate refuses every policy that was tried, the optimal ones too.",
+            lambda mdp, policy, tolerance: False,
+        ),
+        Mistake(
+            "Your certificate accepts a policy that errs in a state where ρ never leads.",
             lambda mdp, policy, tolerance: mdp.initial @ _loss(mdp, policy) <= tolerance,
         ),
         Mistake(
-            "Your certificate looks from ρ only, and misses what a policy does wrong elsewhere.",
+            "Your certificate accepts a policy that errs in a state where ρ never leads.",
             lambda mdp, policy, tolerance: mdp.initial @ _improvement(mdp, policy) <= (1 - mdp.discount) * tolerance,
         ),
         Mistake(
-            "Your certificate averages over the states, so one bad state can hide among good ones.",
+            "Your certificate accepts a policy that errs in one state only.",
             lambda mdp, policy, tolerance: _improvement(mdp, policy).mean() <= (1 - mdp.discount) * tolerance,
         ),
         Mistake(
-            "Your certificate takes the gain of one step for the gain of all the steps to come.",
+            "Your certificate accepts a tolerance just above the gain of one step; the gains of later steps add up.",
             lambda mdp, policy, tolerance: _improvement(mdp, policy).max() <= tolerance,
         ),
         Mistake(
-            "Your certificate refuses an optimal policy that is not deterministic.",
+            "Your certificate refuses an optimal policy that mixes equally good actions.",
             lambda mdp, policy, tolerance: _is_own_argmax(mdp, policy),
         ),
         Mistake(
-            "Your certificate takes no notice of the tolerance.",
+            "Your certificate refuses every policy that is not optimal, however wide the tolerance.",
             lambda mdp, policy, tolerance: _only_best_actions(mdp, policy),
         ),
+        Mistake(UNPROVED, lambda mdp, policy, tolerance: _loss(mdp, policy).max() <= tolerance),
         Mistake(
-            "Your certificate trusts a solver for V*: it accepts a loss that the bound of Task 2 does not prove.",
-            lambda mdp, policy, tolerance: _loss(mdp, policy).max() <= tolerance,
+            UNPROVED,
+            lambda mdp, policy, tolerance: (
+                mdp.discount * _improvement(mdp, policy).max() <= (1 - mdp.discount) * tolerance
+            ),
+        ),
+        Mistake(
+            UNPROVED,
+            lambda mdp, policy, tolerance: np.ptp(_improvement(mdp, policy)) <= (1 - mdp.discount) * tolerance,
+        ),
+        Mistake(
+            "Your certificate refuses a policy although the proof reaches its tolerance.",
+            lambda mdp, policy, tolerance: np.linalg.norm(_improvement(mdp, policy)) <= (1 - mdp.discount) * tolerance,
         ),
     ),
 )

@@ -7,7 +7,7 @@ the student's function, and with a seed for other instances.
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.special import logsumexp, rel_entr, xlogy
+from scipy.special import logsumexp, rel_entr, softmax, xlogy
 
 from ..evaluation import evaluate
 from ..models import MDP
@@ -59,6 +59,9 @@ def _greedy(ahead: Array, temperature: float, prior: Array) -> Array:
     return result
 
 
+FINE = 1e-9  # where rewards are large: the prior moves a value of size 1e6 by about τ
+
+
 def _draw_soft(rng: np.random.Generator) -> Iterator[Instance]:
     mdp = _garnet(rng, 5, 3, 0.9)
     prior, value = random_policy(rng, 5, 3), 2 * rng.normal(size=5)
@@ -67,12 +70,14 @@ def _draw_soft(rng: np.random.Generator) -> Iterator[Instance]:
     holes = _with_zeros(rng, prior)
     yield Instance("a prior with zeros", (mdp.transition, mdp.reward, 0.9, 0.5, holes, value))
     big = 1e6 * mdp.reward
-    yield Instance("rewards of size 1e6", (mdp.transition, big, 0.9, 0.5, prior, 1e6 * value))
+    large = (mdp.transition, big, 0.9, 0.5, prior, 1e6 * value)
+    yield Instance("rewards of size 1e6", large, FINE)
     # The forbidden action is the best by far, so that a shift by the maximum over all actions underflows.
     tempting = big + 1e7 * (holes == 0)
     yield Instance(
         "rewards of size 1e7 and a prior that forbids the best action",
         (mdp.transition, tempting, 0.9, 0.5, holes, 1e6 * value),
+        FINE,
     )
 
 
@@ -118,7 +123,6 @@ soft_backup = Task(
             lambda P, r, g, t, prior, V: np.where(prior > 0, _ahead(P, r, g, V), -np.inf).max(axis=1),
         ),
     ),
-    tolerance=1e-9,  # the prior moves a value of size 1e6 by about τ
     not_finite="Your exponentials leave the range of floating point numbers and the result holds NaN or an infinity",
 )
 
@@ -157,7 +161,24 @@ def _draw_gap(rng: np.random.Generator) -> Iterator[Instance]:
     yield Instance("a deterministic policy", (mdp.transition, mdp.initial, 0.7, 2.0, optimal, fixed))
     start = np.eye(7)[rng.integers(7)]
     yield Instance("a single start state", (mdp.transition, start, 0.7, 2.0, optimal, policy))
+    scores = 40 * rng.normal(size=(7, 4))
+    certain = softmax(scores, axis=1)
+    unlikely = np.eye(4)[scores.argmin(axis=1)]
+    yield Instance("actions that π* hardly ever takes", (mdp.transition, mdp.initial, 0.7, 2.0, certain, unlikely))
 
+
+def _guarded_by_sum(u: Array, v: Array) -> Array:
+    result: Array = u * np.log((u + 1e-12) / (v + 1e-12))
+    return result
+
+
+def _guarded_by_maximum(u: Array, v: Array) -> Array:
+    result: Array = u * np.log(np.maximum(u, 1e-12) / np.maximum(v, 1e-12))
+    return result
+
+
+REVERSED = "Your gap measures the divergence the wrong way round: that one is infinite where π never plays an action."
+GUARDED = "Your guard against log 0 changes probabilities that are small but not 0."
 
 gap_to_optimum = Task(
     _gap,
@@ -179,9 +200,22 @@ gap_to_optimum = Task(
             "Your gap is an average per step: the visits of your occupancy sum to 1.",
             lambda P, rho, g, t, best, pi: _weighted((1 - g) * _occupancy(P, rho, g, pi), t, rel_entr(pi, best)),
         ),
+        Mistake(REVERSED, lambda P, rho, g, t, best, pi: _weighted(_occupancy(P, rho, g, pi), t, rel_entr(best, pi))),
         Mistake(
-            "Your gap measures the divergence the wrong way round: it is infinite where π never plays an action.",
-            lambda P, rho, g, t, best, pi: _weighted(_occupancy(P, rho, g, pi), t, rel_entr(best, pi)),
+            REVERSED,
+            lambda P, rho, g, t, best, pi: _weighted(_occupancy(P, rho, g, pi), t, _guarded_by_sum(best, pi)),
+        ),
+        Mistake(
+            REVERSED,
+            lambda P, rho, g, t, best, pi: _weighted(_occupancy(P, rho, g, pi), t, _guarded_by_maximum(best, pi)),
+        ),
+        Mistake(
+            GUARDED,
+            lambda P, rho, g, t, best, pi: _weighted(_occupancy(P, rho, g, pi), t, _guarded_by_sum(pi, best)),
+        ),
+        Mistake(
+            GUARDED,
+            lambda P, rho, g, t, best, pi: _weighted(_occupancy(P, rho, g, pi), t, _guarded_by_maximum(pi, best)),
         ),
         Mistake(
             "Your gap has the wrong sign: no policy is better than the best.",
@@ -245,6 +279,19 @@ def _step_with_entropy(P: Array, r: Array, g: float, t: float, prior: Array, V: 
     return _policy_step(P, r, g, chosen, t * xlogy(chosen, chosen).sum(axis=1))
 
 
+def _step_paid_twice(P: Array, r: Array, g: float, t: float, prior: Array, V: Array) -> Array:
+    ahead = _ahead(P, r, g, V)
+    chosen = _greedy(ahead, t, prior)
+    return _policy_step(P, ahead, g, chosen, t * _divergence(chosen, prior))
+
+
+def _step_backwards(P: Array, r: Array, g: float, t: float, prior: Array, V: Array) -> Array:
+    chosen = _greedy(_ahead(P, r, g, V), t, prior)
+    system = np.eye(len(V)) - g * np.einsum("sa,sat->ts", chosen, P)
+    result: Array = np.linalg.solve(system, (chosen * r).sum(axis=1) - t * _divergence(chosen, prior))
+    return result
+
+
 def _step_of(P: Array, r: Array, g: float, t: float, prior: Array, chosen: Array) -> Array:
     return _policy_step(P, r, g, chosen, t * _divergence(chosen, prior))
 
@@ -259,6 +306,14 @@ def _draw_newton(rng: np.random.Generator) -> Iterator[Instance]:
     holes = _with_zeros(rng, prior)
     yield Instance("a prior with zeros", (mdp.transition, mdp.reward, 0.95, 2.0, holes, value))
     yield Instance("a small temperature", (mdp.transition, mdp.reward, 0.95, 1e-3, prior, value))
+    # The forbidden action is the best by 2000 τ or more, so that a shift by the maximum over all actions underflows.
+    best = np.eye(4)[_ahead(mdp.transition, mdp.reward, 0.95, value).argmax(axis=1)]
+    allowed = prior * (1 - best)
+    allowed /= allowed.sum(axis=1, keepdims=True)
+    yield Instance(
+        "a small temperature and a prior that forbids the best action",
+        (mdp.transition, mdp.reward + 2 * best, 0.95, 1e-3, allowed, value),
+    )
 
 
 newton_step = Task(
@@ -274,7 +329,7 @@ newton_step = Task(
             lambda P, r, g, t, prior, V: _step_with(P, r, g, t, prior, V, 1.0),
         ),
         Mistake(
-            "Your step charges the new policy its entropy, as if the prior were not there.",
+            "Your step charges for being predictable, as the lesson does, and not for leaving the prior.",
             lambda P, r, g, t, prior, V: _step_with_entropy(P, r, g, t, prior, V),
         ),
         Mistake(
@@ -307,7 +362,29 @@ newton_step = Task(
             "Your step adds the correction to TV; Newton's method corrects V.",
             lambda P, r, g, t, prior, V: _newton(P, r, g, t, prior, V) - V + _soft(P, r, g, t, prior, V),
         ),
+        Mistake(
+            "Your step goes away from the solution: the correction has the wrong sign.",
+            lambda P, r, g, t, prior, V: 2 * V - _newton(P, r, g, t, prior, V),
+        ),
+        Mistake(
+            "Your charge for leaving the prior lacks the temperature, so it is no reward.",
+            lambda P, r, g, t, prior, V: _step_with(P, r, g, t, prior, V, -1 / t),
+        ),
+        Mistake(
+            "Your step pays the new policy Q_V, in which tomorrow is counted already, and not r.",
+            lambda P, r, g, t, prior, V: _step_paid_twice(P, r, g, t, prior, V),
+        ),
+        Mistake(
+            "Your values flow backwards: look at which index of P_π is the state one comes from.",
+            lambda P, r, g, t, prior, V: _step_backwards(P, r, g, t, prior, V),
+        ),
+        Mistake(
+            "Your values are too large by many orders, as if the linear system were singular (is γ in it?).",
+            lambda P, r, g, t, prior, V: _step_of(P, r, 1.0, t, prior, _greedy(_ahead(P, r, g, V), t, prior)),
+            lambda found, P, r, g, t, prior, V: np.abs(found).max() > 1e8,
+        ),
     ),
+    not_finite="Your new policy or its charge is NaN or infinite",
 )
 
 
@@ -327,6 +404,10 @@ def _ceil_log(factor: float, constant: float, accuracy: float) -> float:
     return float(np.ceil(np.log(accuracy / constant) / np.log(factor)))
 
 
+def _logarithms(step: float, temperature: float, discount: float, constant: float, accuracy: float) -> float:
+    return float(np.log(accuracy / constant) / np.log(1 - step * temperature * (1 - discount)))
+
+
 def _draw_count(rng: np.random.Generator) -> Iterator[Instance]:
     for temperature, share, discount in ((0.1, 0.3, 0.9), (2.0, 0.5, 0.6), (0.5, 0.05, 0.5)):
         constant, accuracy = _between(rng, share, discount)
@@ -334,6 +415,9 @@ def _draw_count(rng: np.random.Generator) -> Iterator[Instance]:
         yield Instance(label, (share / temperature, temperature, discount, constant, accuracy))
     constant, accuracy = _between(rng, 0.99, 0.95)
     yield Instance("a step just below 1/τ", (3.96, 0.25, 0.95, constant, accuracy))
+    # Both halve the bound exactly, so that the number is on the edge of an integer and rounding does not matter.
+    yield Instance("a bound that meets ε exactly", (0.5, 2.0, 0.5, 4.0, 1.0))
+    yield Instance("another bound that meets ε exactly", (0.5, 2.0, 0.5, 16.0, 1.0))
 
 
 def _between(rng: np.random.Generator, share: float, discount: float) -> tuple[float, float]:
@@ -364,6 +448,14 @@ steps_needed = Task(
             lambda step, t, g, C, eps: _count(step, t, g, C, eps) - 1,
         ),
         Mistake(
+            "Your number is one step short: at it the bound is still above ε.",
+            lambda step, t, g, C, eps: np.floor(_logarithms(step, t, g, C, eps)),
+        ),
+        Mistake(
+            "Your number is one too many where the bound meets ε exactly.",
+            lambda step, t, g, C, eps: np.floor(_logarithms(step, t, g, C, eps)) + 1,
+        ),
+        Mistake(
             "Your number is one step too many: the bound is below ε before.",
             lambda step, t, g, C, eps: _count(step, t, g, C, eps) + 1,
         ),
@@ -373,7 +465,15 @@ steps_needed = Task(
         ),
         Mistake(
             "Your number of steps is no whole number.",
-            lambda step, t, g, C, eps: np.log(eps / C) / np.log(1 - step * t * (1 - g)),
+            lambda step, t, g, C, eps: _logarithms(step, t, g, C, eps),
+        ),
+        Mistake(
+            "Your number is negative: a logarithm has the wrong sign.",
+            lambda step, t, g, C, eps: np.ceil(-_logarithms(step, t, g, C, eps)),
+        ),
+        Mistake(
+            "Your number does not know C, where the bound starts.",
+            lambda step, t, g, C, eps: np.ceil(_logarithms(step, t, g, 1.0, eps)),
         ),
     ),
 )

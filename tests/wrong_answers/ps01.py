@@ -108,6 +108,15 @@ def bound_of_the_lesson(mdp, value):
     return mdp.initial @ value + mdp.discount / (1 - mdp.discount) * change_of(mdp, value).max()
 
 
+def bound_of_macqueen(mdp, value):
+    change = change_of(mdp, value)
+    return mdp.initial @ (value + change) + mdp.discount / (1 - mdp.discount) * change.max()
+
+
+def bound_with_the_sign_flipped(mdp, value):
+    return mdp.initial @ value - change_of(mdp, value).max() / (1 - mdp.discount)
+
+
 def bound_by_size(mdp, value):
     return mdp.initial @ value + np.abs(change_of(mdp, value)).max() / (1 - mdp.discount)
 
@@ -153,6 +162,18 @@ TASK_2 = [
         "upper_bound",
         bound_of_the_lesson,
         "Your shift belongs to another bound, the one that starts from TV and not from V.",
+        (GARNET, pc.solve(GARNET).value),
+    ),
+    WrongAnswer(
+        "upper_bound",
+        bound_of_macqueen,
+        "Yours is MacQueen's bound, which lifts TV; here V itself is to be lifted.",
+        (ONE_STATE, np.array([3.0])),
+    ),
+    WrongAnswer(
+        "upper_bound",
+        bound_with_the_sign_flipped,
+        "Your shift has the wrong sign: V has to rise where TV lies above it.",
         (GARNET, pc.solve(GARNET).value),
     ),
     WrongAnswer(
@@ -241,52 +262,81 @@ def optimal_by_the_solver(mdp, policy, tolerance):
     return bool((pc.solve(mdp).value - pc.evaluate(mdp, policy).value).max() <= tolerance)
 
 
+def optimal_discounted_once_more(mdp, policy, tolerance):
+    return bool(mdp.discount * improvement_of(mdp, policy).max() / (1 - mdp.discount) <= tolerance)
+
+
+def optimal_in_the_span(mdp, policy, tolerance):
+    return bool(np.ptp(improvement_of(mdp, policy)) / (1 - mdp.discount) <= tolerance)
+
+
+def optimal_in_the_two_norm(mdp, policy, tolerance):
+    return bool(np.linalg.norm(improvement_of(mdp, policy)) / (1 - mdp.discount) <= tolerance)
+
+
+UNPROVED = (
+    "Your certificate accepts a loss that the argument of Task 2 does not prove"
+    " (does it use V* or a smaller constant?)."
+)
 OPTIMAL = (GARNET, pc.solve(GARNET).policy, 1e-6)
 POOR = (pc.MDP(GARNET.transition, GARNET.reward, 0.9, START), POLICY, 1e-6)
 TASK_3 = [
-    WrongAnswer("is_optimal", looks_optimal, "Your certificate accepts every policy: it still cannot fail.", OPTIMAL),
+    WrongAnswer(
+        "is_optimal",
+        looks_optimal,
+        "Your certificate accepts every policy that was tried (is there one that it refuses?).",
+        OPTIMAL,
+    ),
     WrongAnswer(
         "is_optimal",
         optimal_with_the_sign_flipped,
-        "Your certificate accepts every policy: it still cannot fail.",
+        "Your certificate accepts every policy that was tried (is there one that it refuses?).",
         OPTIMAL,
     ),
     WrongAnswer(
         "is_optimal",
         optimal_from_the_start,
-        "Your certificate looks from ρ only, and misses what a policy does wrong elsewhere.",
+        "Your certificate accepts a policy that errs in a state where ρ never leads.",
         POOR,
     ),
     WrongAnswer(
         "is_optimal",
         optimal_return,
-        "Your certificate looks from ρ only, and misses what a policy does wrong elsewhere.",
+        "Your certificate accepts a policy that errs in a state where ρ never leads.",
         POOR,
     ),
     WrongAnswer(
         "is_optimal",
         optimal_on_average,
-        "Your certificate averages over the states, so one bad state can hide among good ones.",
+        "Your certificate accepts a policy that errs in one state only.",
         (ONE_STATE, np.array([[0.1, 0.9]]), 0.5),
     ),
     WrongAnswer(
         "is_optimal",
         optimal_for_one_step,
-        "Your certificate takes the gain of one step for the gain of all the steps to come.",
+        "Your certificate accepts a tolerance just above the gain of one step; the gains of later steps add up.",
         (NO_FUTURE, POLICY, 0.2),
     ),
     WrongAnswer(
         "is_optimal",
         optimal_if_argmax,
-        "Your certificate refuses an optimal policy that is not deterministic.",
+        "Your certificate refuses an optimal policy that mixes equally good actions.",
         OPTIMAL,
     ),
-    WrongAnswer("is_optimal", optimal_support, "Your certificate takes no notice of the tolerance.", OPTIMAL),
     WrongAnswer(
         "is_optimal",
-        optimal_by_the_solver,
-        "Your certificate trusts a solver for V*: it accepts a loss that the bound of Task 2 does not prove.",
-        POOR,
+        optimal_support,
+        "Your certificate refuses every policy that is not optimal, however wide the tolerance.",
+        OPTIMAL,
+    ),
+    WrongAnswer("is_optimal", optimal_by_the_solver, UNPROVED, POOR),
+    WrongAnswer("is_optimal", optimal_discounted_once_more, UNPROVED, POOR),
+    WrongAnswer("is_optimal", optimal_in_the_span, UNPROVED, POOR),
+    WrongAnswer(
+        "is_optimal",
+        optimal_in_the_two_norm,
+        "Your certificate refuses a policy although the proof reaches its tolerance.",
+        OPTIMAL,
     ),
 ]
 

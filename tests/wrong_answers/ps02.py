@@ -191,6 +191,16 @@ def gap_afraid_of_zeros(transition, initial, discount, temperature, optimal_poli
     return temperature * occupancy_of(transition, initial, discount, policy) @ divergence
 
 
+def gap_guarded(transition, initial, discount, temperature, optimal_policy, policy):
+    divergence = (policy * np.log((policy + 1e-12) / (optimal_policy + 1e-12))).sum(axis=1)
+    return temperature * occupancy_of(transition, initial, discount, policy) @ divergence
+
+
+def gap_reversed_and_guarded(transition, initial, discount, temperature, optimal_policy, policy):
+    guarded = np.maximum(policy, 1e-12)
+    return temperature * occupancy_of(transition, initial, discount, policy) @ kl(optimal_policy, guarded)
+
+
 INDIFFERENT = np.repeat(P[:, :1], 3, axis=1)  # every action leads to the same places
 COIN = np.array([[0.3, 0.7], [0.6, 0.4], [0.8, 0.2], [0.5, 0.5], [0.9, 0.1]])
 SYMMETRIC = np.array([[[0.2, 0.5, 0.3]] * 3, [[0.5, 0.1, 0.4]] * 3, [[0.3, 0.4, 0.3]] * 3])
@@ -222,8 +232,20 @@ TASK_2 = [
     WrongAnswer(
         "gap_to_optimum",
         gap_reversed,
-        "Your gap measures the divergence the wrong way round: it is infinite where π never plays an action.",
+        "Your gap measures the divergence the wrong way round: that one is infinite where π never plays an action.",
         (P[:, :2], START, 0.9, 0.5, COIN, COIN[:, ::-1]),
+    ),
+    WrongAnswer(
+        "gap_to_optimum",
+        gap_reversed_and_guarded,
+        "Your gap measures the divergence the wrong way round: that one is infinite where π never plays an action.",
+        (P[:, :2], START, 0.9, 0.5, COIN, COIN[:, ::-1]),
+    ),
+    WrongAnswer(
+        "gap_to_optimum",
+        gap_guarded,
+        "Your guard against log 0 changes probabilities that are small but not 0.",
+        (P, START, 0.9, 0.5, BEST, POLICY),
     ),
     WrongAnswer(
         "gap_to_optimum",
@@ -315,6 +337,45 @@ def newton_from_the_backup(transition, reward, discount, temperature, prior, val
     return backup + value_of(transition, discount, softmax(score), backup - value)
 
 
+def newton_away(transition, reward, discount, temperature, prior, value):
+    score = (reward + discount * transition @ value) / temperature + log_of(prior)
+    backup = temperature * shifted_log_sum_exp(score)
+    return value - value_of(transition, discount, softmax(score), backup - value)
+
+
+def newton_charged_without_temperature(transition, reward, discount, temperature, prior, value):
+    policy = softmax((reward + discount * transition @ value) / temperature + log_of(prior))
+    return value_of(transition, discount, policy, (policy * reward).sum(axis=1) - charge_of(policy, prior))
+
+
+def newton_paid_twice(transition, reward, discount, temperature, prior, value):
+    ahead = reward + discount * transition @ value
+    policy = softmax(ahead / temperature + log_of(prior))
+    gain = (policy * ahead).sum(axis=1) - temperature * charge_of(policy, prior)
+    return value_of(transition, discount, policy, gain)
+
+
+def newton_backwards(transition, reward, discount, temperature, prior, value):
+    policy = softmax((reward + discount * transition @ value) / temperature + log_of(prior))
+    gain = (policy * reward).sum(axis=1) - temperature * charge_of(policy, prior)
+    moves = np.einsum("sa,sat->ts", policy, transition)
+    return np.linalg.solve(np.eye(len(gain)) - discount * moves, gain)
+
+
+def newton_undiscounted(transition, reward, discount, temperature, prior, value):
+    policy = softmax((reward + discount * transition @ value) / temperature + log_of(prior))
+    gain = (policy * reward).sum(axis=1) - temperature * charge_of(policy, prior)
+    return value_of(transition, 1.0, policy, gain)
+
+
+def newton_shifted_by_all(transition, reward, discount, temperature, prior, value):
+    ahead = reward + discount * transition @ value
+    weight = prior * np.exp((ahead - ahead.max(axis=1, keepdims=True)) / temperature)
+    policy = weight / weight.sum(axis=1, keepdims=True)
+    gain = (policy * reward).sum(axis=1) - temperature * charge_of(policy, prior)
+    return value_of(transition, discount, policy, gain)
+
+
 def fixed_point():
     value = ZERO
     for _ in range(400):
@@ -338,7 +399,7 @@ TASK_3 = [
     WrongAnswer(
         "newton_step",
         newton_charged_entropy,
-        "Your step charges the new policy its entropy, as if the prior were not there.",
+        "Your step charges for being predictable, as the lesson does, and not for leaving the prior.",
         (P, R, 0.9, 0.5, ONLY, V),
     ),
     WrongAnswer(
@@ -377,6 +438,43 @@ TASK_3 = [
         "Your step adds the correction to TV; Newton's method corrects V.",
         (P, R, 0.9, 0.5, PRIOR, fixed_point()),
     ),
+    WrongAnswer(
+        "newton_step",
+        newton_away,
+        "Your step goes away from the solution: the correction has the wrong sign.",
+        (P, R, 0.9, 0.5, PRIOR, fixed_point()),
+    ),
+    WrongAnswer(
+        "newton_step",
+        newton_charged_without_temperature,
+        "Your charge for leaving the prior lacks the temperature, so it is no reward.",
+        (P, R, 0.9, 1.0, PRIOR, V),
+    ),
+    WrongAnswer(
+        "newton_step",
+        newton_paid_twice,
+        "Your step pays the new policy Q_V, in which tomorrow is counted already, and not r.",
+        (P, R, 0.9, 0.5, PRIOR, ZERO),
+    ),
+    WrongAnswer(
+        "newton_step",
+        newton_backwards,
+        "Your values flow backwards: look at which index of P_π is the state one comes from.",
+        (SYMMETRIC, R[:3], 0.9, 0.5, PRIOR[:3], V[:3]),
+    ),
+    WrongAnswer(
+        "newton_step",
+        newton_undiscounted,
+        "Your values are too large by many orders, as if the linear system were singular (is γ in it?).",
+        (P, np.zeros((5, 3)), 0.9, 0.5, ONLY, ZERO),
+    ),
+    WrongAnswer(
+        "newton_step",
+        newton_shifted_by_all,
+        "Your new policy or its charge is NaN or infinite,"
+        " on a small temperature and a prior that forbids the best action.",
+        (P, R, 0.9, 0.5, PRIOR, V),
+    ),
 ]
 
 
@@ -397,6 +495,18 @@ def steps_without_discount(step, temperature, discount, constant, accuracy):
 
 def steps_rounded_down(step, temperature, discount, constant, accuracy):
     return math.floor(math.log(accuracy / constant) / math.log(1 - step * temperature * (1 - discount)))
+
+
+def steps_rounded_up_by_one(step, temperature, discount, constant, accuracy):
+    return int(math.log(accuracy / constant) / math.log(1 - step * temperature * (1 - discount))) + 1
+
+
+def steps_negative(step, temperature, discount, constant, accuracy):
+    return math.ceil(math.log(constant / accuracy) / math.log(1 - step * temperature * (1 - discount)))
+
+
+def steps_from_one(step, temperature, discount, constant, accuracy):
+    return math.ceil(math.log(accuracy) / math.log(1 - step * temperature * (1 - discount)))
 
 
 def steps_estimated(step, temperature, discount, constant, accuracy):
@@ -425,13 +535,31 @@ TASK_4 = [
         "steps_needed",
         steps_without_discount,
         "Your rate does not know the discount.",
-        (0.5, 0.6, 0.0, 5.0, 1e-3),
+        (0.5, 0.6, 0.1, 1.1, 1.0),
     ),
     WrongAnswer(
         "steps_needed",
         steps_rounded_down,
         "Your number is one step short: at it the bound is still above ε.",
         HALVES,
+    ),
+    WrongAnswer(
+        "steps_needed",
+        steps_rounded_up_by_one,
+        "Your number is one too many where the bound meets ε exactly.",
+        (0.1, 1.0, 0.9, 1.5, 1.0),
+    ),
+    WrongAnswer(
+        "steps_needed",
+        steps_negative,
+        "Your number is negative: a logarithm has the wrong sign.",
+        (1.0, 1.0, 0.5, 1.0, 1.0),  # nothing to do
+    ),
+    WrongAnswer(
+        "steps_needed",
+        steps_from_one,
+        "Your number does not know C, where the bound starts.",
+        (0.1, 1.0, 0.9, 1.0, 1e-3),
     ),
     WrongAnswer(
         "steps_needed",
