@@ -21,6 +21,13 @@ def policy_transition(mdp: MDP, policy: Array) -> Array:
     return result
 
 
+def evaluation_matrix(mdp: MDP, policy: Array) -> Array:
+    """Return I − γP_π, shape (S, S): the system whose solution is a value, and whose transpose gives occupancies."""
+    system = -mdp.discount * policy_transition(mdp, policy)
+    system.flat[:: mdp.n_states + 1] += 1.0
+    return system
+
+
 def policy_reward(mdp: MDP, policy: Array) -> Array:
     """Return r_π(s) − τ h(π(s)) = Σ_a π(a|s) r(s,a) − τ h(π(·|s)), shape (S,)."""
     reward: Array = (policy * mdp.reward).sum(axis=1)
@@ -45,9 +52,7 @@ class Evaluation:
 
     def __init__(self, mdp: MDP, policy: Array) -> None:
         self.mdp, self.policy = mdp, policy
-        system = -mdp.discount * policy_transition(mdp, policy)
-        system.flat[:: mdp.n_states + 1] += 1.0
-        self._factors = lu_factor(system, overwrite_a=True, check_finite=False)
+        self._factors = lu_factor(evaluation_matrix(mdp, policy), overwrite_a=True, check_finite=False)
 
     def solve(self, right: Array, *, transposed: bool = False) -> Array:
         """Solve (I − γP_π) z = right, or with the transpose (the adjoint); right has shape (S,) or (S, k)."""

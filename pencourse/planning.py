@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .evaluation import backup, evaluate, policy_transition
+from .evaluation import backup, evaluate, evaluation_matrix
 from .models import MDP, ConvergenceError
 from .simplex import checked_policy, uniform_policy
 from .typing import Array
@@ -282,6 +282,4 @@ def _sweeps_left(span: float, last_span: float, target: float) -> float:
 
 def _newton_step(mdp: MDP, policy: Array, change: Array) -> Array:
     """Return (I − γP_π)⁻¹ (TV − V), π greedy at V: added to V it gives V^π, since TV = r_π − τh(π) + γP_πV."""
-    system = -mdp.discount * policy_transition(mdp, policy)
-    system.flat[:: mdp.n_states + 1] += 1.0
-    return np.asarray(np.linalg.solve(system, change), dtype=np.float64)
+    return np.asarray(np.linalg.solve(evaluation_matrix(mdp, policy), change), dtype=np.float64)
