@@ -1,14 +1,21 @@
 """pencourse: penalty methods for bilevel reinforcement learning, each statement checked against an exact optimum.
 
 Bottom up: `models`, `regularizers`, `simplex` hold the data and the ground mathematics; `evaluation` the values and
-occupancies of a policy; `planning` optimal policies; `exact` the cvxpy referee, which shares nothing with them but
-the data; `worlds` the instances; `plots` the pictures; `checks` what the problem sets call.
+occupancies of a policy; `planning` optimal policies; `bilevel` what a bilevel problem has to say; `penalties` how far a
+policy is from optimal; `baselines` the exact hypergradient; `cases` the case studies. Beside them `exact`, the cvxpy
+referee, which shares nothing with them but the data; `worlds`, the instances; `plots`, the pictures; `checks`, what the
+problem sets call.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from . import cases
+from .baselines import hypergradient, hypergradient_descent
+from .bilevel import BilevelProblem, Objective, Run, Term, check_problem
+from .cases.stackelberg import leader_return
 from .evaluation import Evaluation, evaluate
-from .models import MDP, ConvergenceError
+from .models import MDP, ConvergenceError, StackelbergGame, follower_mdp
+from .penalties import Penalty, bellman_penalty, value_penalty
 from .planning import Plan, mirror_descent, policy_iteration, solve, value_iteration
 from .regularizers import Entropy, NoRegularizer, SquaredNorm
 
@@ -18,19 +25,33 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "MDP",
+    "BilevelProblem",
     "ConvergenceError",
     "Entropy",
     "Evaluation",
     "NoRegularizer",
+    "Objective",
+    "Penalty",
     "Plan",
+    "Run",
     "SquaredNorm",
+    "StackelbergGame",
+    "Term",
+    "bellman_penalty",
+    "cases",
+    "check_problem",
     "evaluate",
     "exact",
+    "follower_mdp",
+    "hypergradient",
+    "hypergradient_descent",
+    "leader_return",
     "mirror_descent",
     "plots",
     "policy_iteration",
     "solve",
     "value_iteration",
+    "value_penalty",
     "worlds",
 ]
 

@@ -1,6 +1,6 @@
-"""Values and occupancies of one policy in one model, from one LU factorisation.
+"""Values, occupancies and adjoints of one policy in one model, from one LU factorisation.
 
-Everything here is a solve with I − γP_π or with its transpose (lesson 01, sections 1 and 2):
+Everything here is a solve with I − γP_π or with its transpose (lesson 01, sections 1 and 2; lesson 06 for adjoints):
 
     V^π = (I − γP_π)⁻¹ (r_π − τ h(π)),     Q^π = r + γ P V^π,     d^π = (I − γP_π)⁻ᵀ ρ.
 """
@@ -36,11 +36,11 @@ def policy_reward(mdp: MDP, policy: Array) -> Array:
     return reward
 
 
-def backup(mdp: MDP, value: Array) -> Array:
-    """Return the one-step look-ahead r(s,a) + γ Σ_{s′} P(s′|s,a) value(s′), shape (S, A)."""
+def backup(mdp: MDP, value: Array, reward: Array | None = None) -> Array:
+    """Return the one-step look-ahead r(s,a) + γ Σ_{s′} P(s′|s,a) value(s′), shape (S, A); r may be another reward."""
     n_states, n_actions = mdp.reward.shape
     ahead = mdp.transition.reshape(n_states * n_actions, n_states) @ value
-    result: Array = mdp.reward + mdp.discount * ahead.reshape(n_states, n_actions)
+    result: Array = (mdp.reward if reward is None else reward) + mdp.discount * ahead.reshape(n_states, n_actions)
     return result
 
 
@@ -78,6 +78,27 @@ class Evaluation:
     def expected_return(self) -> float:
         """V^π(ρ) = ρᵀ V^π."""
         return float(self.mdp.initial @ self.value)
+
+    @cached_property
+    def state_action_occupancy(self) -> Array:
+        """d^π(s) π(a|s), shape (S, A): the derivative of V^π(ρ) in r(s, a)."""
+        result: Array = self.occupancy[:, None] * self.policy
+        return result
+
+    def side_value(self, reward: Array) -> Array:
+        """Return the value of the same policy under another reward (S, A), without regulariser, shape (S,)."""
+        return self.solve((self.policy * reward).sum(axis=1))
+
+    def action_value_adjoint(self, weights: Array) -> Array:
+        """Return the derivative of Σ_{s,a} weights(s,a) Q^π(s,a) in r, shape (S, A).
+
+        It is m = w + z ⊙ π with z = (I − γP_π)⁻ᵀ γ Σ_{s,a} w(s,a) P(·|s,a): one transposed solve (lesson 06). On the
+        kernel the same mass weighs γ Σ_{s′} dP(s′|s,a) V^π(s′).
+        """
+        arriving = weights.reshape(-1) @ self.mdp.transition.reshape(-1, self.mdp.n_states)
+        later = self.solve(self.mdp.discount * arriving, transposed=True)
+        result: Array = weights + later[:, None] * self.policy
+        return result
 
 
 def evaluate(mdp: MDP, policy: Array) -> Evaluation:

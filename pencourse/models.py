@@ -19,6 +19,17 @@ class ConvergenceError(RuntimeError):
         )
 
 
+def _check_dynamics(model: "MDP | StackelbergGame", n_states: int) -> None:
+    """Check what all models share: γ, ρ and τ."""
+    put = object.__setattr__
+    allowed = "0 <= discount < 1"
+    put(model, "discount", checked_number("discount", model.discount, 0.0, 1.0, allowed=allowed, open_high=True))
+    put(model, "initial", checked_distributions("initial", model.initial, (n_states,)))
+    allowed = "a finite number, at least 0"
+    temperature = checked_number("temperature", model.temperature, 0.0, np.inf, allowed=allowed, open_high=True)
+    put(model, "temperature", temperature)
+
+
 @dataclass(frozen=True, eq=False)
 class MDP:
     """A finite discounted Markov decision process, regularised at temperature τ.
@@ -62,12 +73,7 @@ class MDP:
         put = object.__setattr__  # the door of a frozen dataclass
         put(self, "transition", transition)
         put(self, "reward", checked_array("reward", self.reward, (n_states, n_actions)))
-        allowed = "0 <= discount < 1"
-        put(self, "discount", checked_number("discount", self.discount, 0.0, 1.0, allowed=allowed, open_high=True))
-        put(self, "initial", checked_distributions("initial", self.initial, (n_states,)))
-        allowed = "a finite number, at least 0"
-        temperature = checked_number("temperature", self.temperature, 0.0, np.inf, allowed=allowed, open_high=True)
-        put(self, "temperature", temperature)
+        _check_dynamics(self, n_states)
 
     @property
     def n_states(self) -> int:
@@ -84,3 +90,106 @@ class MDP:
         """max|r| + τ max|h|, the unit in which tolerances are meant: max|r| + τ log A with the entropy; never 0."""
         bound = self.temperature * self.regularizer.bound(self.n_actions)
         return float(np.abs(self.reward).max() + bound) or 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class StackelbergGame:
+    """A Stackelberg Markov game: the leader announces a policy x, the follower answers it with an optimal one.
+
+    In every step both act at once; the leader's action a ~ x(·|s) is not seen by the follower before it acts.
+
+    Parameters
+    ----------
+    transition : array_like (S, L, F, S)
+        P(s′ | s, a, b) for the leader's action a and the follower's b; the last axis sums to 1.
+    leader_reward : array_like (S, L, F)
+        Reward per step of the leader, who is not regularised.
+    follower_reward : array_like (S, L, F)
+        Reward per step of the follower.
+    discount : float
+        γ, 0 ≤ γ < 1, the same for both.
+    initial : array_like (S,)
+        ρ.
+    temperature : float
+        τ ≥ 0, of the follower.
+    regularizer : Regularizer
+        The follower's h.
+
+    Raises
+    ------
+    ValueError
+        As `MDP` does.
+    """
+
+    transition: Array
+    leader_reward: Array
+    follower_reward: Array
+    discount: float
+    initial: Array
+    temperature: float = 0.0
+    regularizer: Regularizer = field(default_factory=Entropy)
+
+    def __post_init__(self) -> None:
+        transition = checked_distributions("transition", self.transition, (None, None, None, None))
+        n_states, n_leader, n_follower, n_next = transition.shape
+        if n_next != n_states:
+            raise ValueError(f"transition has shape {transition.shape}; allowed is (S, L, F, S), both S equal.")
+        put = object.__setattr__
+        put(self, "transition", transition)
+        for name in ("leader_reward", "follower_reward"):
+            put(self, name, checked_array(name, getattr(self, name), (n_states, n_leader, n_follower)))
+        _check_dynamics(self, n_states)
+
+    @property
+    def n_states(self) -> int:
+        """S."""
+        return int(self.transition.shape[0])
+
+    @property
+    def n_leader(self) -> int:
+        """L, the leader's actions."""
+        return int(self.transition.shape[1])
+
+    @property
+    def n_follower(self) -> int:
+        """F, the follower's actions."""
+        return int(self.transition.shape[2])
+
+
+def follower_mdp(game: StackelbergGame, leader_policy: Array) -> MDP:
+    """Return the MDP that the follower faces once the leader has announced x.
+
+    r_x(s,b) = Σ_a x(a|s) r_f(s,a,b) and P_x(s′|s,b) = Σ_a x(a|s) P(s′|s,a,b) (lesson 03).
+
+    Parameters
+    ----------
+    game : StackelbergGame
+    leader_policy : array (S, L)
+        x(a|s); rows sum to 1.
+
+    Returns
+    -------
+    MDP
+        With S states and F actions.
+
+    Raises
+    ------
+    ValueError
+        If the leader's policy has the wrong shape or a row is no distribution.
+    """
+    x = checked_distributions("leader_policy", leader_policy, (game.n_states, game.n_leader))
+    kernel = np.matmul(x[:, None, :], game.transition.reshape(game.n_states, game.n_leader, -1))
+    return MDP(
+        kernel.reshape(game.n_states, game.n_follower, game.n_states),
+        averaged(game.follower_reward, x),
+        game.discount,
+        game.initial,
+        game.temperature,
+        game.regularizer,
+    )
+
+
+def averaged(reward: Array, leader_policy: Array) -> Array:
+    """Return Σ_a x(a|s) reward(s,a,b), shape (S, F)."""
+    result: Array = np.matmul(leader_policy[:, None, :], reward)[:, 0, :]
+    return result

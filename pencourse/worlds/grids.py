@@ -1,16 +1,13 @@
-"""Where problems come from: Gymnasium's tables, gridworlds drawn as text, and random models.
-
-Random models take a numpy Generator; nothing here draws a number of its own.
-"""
+"""Worlds with a map: Gymnasium's tables, and gridworlds drawn as text."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .models import MDP
-from .regularizers import Entropy, Regularizer
-from .typing import Array
+from ..models import MDP
+from ..regularizers import Entropy, Regularizer
+from ..typing import Array
 
 MOVES = {"left": (0, -1), "down": (1, 0), "right": (0, 1), "up": (-1, 0)}  # FrozenLake's order of actions
 
@@ -193,57 +190,3 @@ def _landing(letters: np.ndarray, move: tuple[int, int]) -> np.ndarray:
     blocked = letters.ravel()[target] == "#"
     result: np.ndarray = np.where(blocked, np.arange(letters.size), target)
     return result
-
-
-def random_mdp(
-    rng: np.random.Generator,
-    n_states: int,
-    n_actions: int,
-    discount: float,
-    *,
-    branching: int | None = None,
-    temperature: float = 0.0,
-    regularizer: Regularizer | None = None,
-) -> MDP:
-    """Draw a random MDP, dense or Garnet.
-
-    Dense: each P(·|s,a) is uniform on the simplex. Such kernels forget their state in a step or two and are too
-    easy as tests of a method; a Garnet model is not. Garnet: each P(·|s,a) has `branching` successors drawn without
-    replacement, with probabilities uniform on their simplex. Rewards are uniform in [0, 1]; ρ is uniform.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    n_states, n_actions : int
-    discount : float
-        γ.
-    branching : int, optional
-        Successors of each state and action; all states unless given.
-    temperature, regularizer
-        As in `MDP`.
-
-    Returns
-    -------
-    MDP
-
-    Raises
-    ------
-    ValueError
-        If branching is not between 1 and n_states.
-
-    References
-    ----------
-    Archibald, McKinnon and Thomas, *On the generation of Markov decision processes* (1995): Garnet.
-    """
-    n_successors = n_states if branching is None else branching
-    if not 1 <= n_successors <= n_states:
-        raise ValueError(f"branching is {branching!r}; allowed is an integer from 1 to n_states = {n_states}.")
-    probabilities = rng.dirichlet(np.ones(n_successors), size=(n_states, n_actions))
-    transition = probabilities
-    if n_successors < n_states:
-        order = rng.random((n_states, n_actions, n_states)).argsort(axis=2)
-        transition = np.zeros((n_states, n_actions, n_states))
-        np.put_along_axis(transition, order[:, :, :n_successors], probabilities, axis=2)
-    reward = rng.random((n_states, n_actions))
-    initial = np.full(n_states, 1.0 / n_states)
-    return MDP(transition, reward, discount, initial, temperature, regularizer or Entropy())

@@ -1,0 +1,153 @@
+"""What penalty methods are compared with: the exact hypergradient and descent along it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .bilevel import BilevelProblem, CheckedProblem, Objective, Run, State, Term, checked, record, upper_derivative
+from .evaluation import Evaluation
+from .planning import Plan, solve
+from .typing import Array
+from .validation import checked_array, checked_number
+
+
+@dataclass(frozen=True, eq=False)
+class Hypergradient:
+    """φ(x) = f(x, π*(x)) and its gradient.
+
+    Attributes
+    ----------
+    value : float
+        φ(x).
+    gradient : array like x
+        ∇φ(x).
+    objective : Objective
+        f at (x, π*(x)) with its partial derivatives.
+    best : Plan
+        The lower level's solution.
+    """
+
+    value: float
+    gradient: Array
+    objective: Objective
+    best: Plan
+
+
+def hypergradient(
+    problem: "BilevelProblem | CheckedProblem",
+    x: Array,
+    *,
+    rng: np.random.Generator | None = None,
+    initial_value: Array | None = None,
+) -> Hypergradient:
+    """Differentiate φ(x) = f(x, π*(x)) exactly, for τ > 0.
+
+    By the chain rule ∇φ = ∂f/∂x + Σ ∂f/∂y(a|s) ∇π*(a|s). In each state π*_s is the maximiser at Q*_s, whose derivative
+    D_s is symmetric (entropy: D_s v = π*_s ⊙ (v − ⟨π*_s, v⟩)/τ), so the second sum is Σ u ∇Q* with u_s = D_s ∂f/∂y_s:
+    the adjoint of the Bellman penalty with other weights, one transposed solve (lesson 06).
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+    x : array
+        A point of X.
+    rng : numpy.random.Generator, optional
+        Passed on to the problem's `upper_objective`.
+    initial_value : array (S,), optional
+        A warm start for the lower level.
+
+    Returns
+    -------
+    Hypergradient
+
+    Raises
+    ------
+    ValueError
+        If τ = 0, where π*(x) jumps and φ has no gradient to follow; or if the problem's answers are bad.
+    ConvergenceError
+        If the lower level is not solved.
+    """
+    problem = checked(problem)
+    x = checked_array("x", x, problem.initial_upper.shape)
+    model = problem.lower_model(x)
+    if model.temperature == 0:
+        raise ValueError(
+            "temperature is 0.0; allowed is a number above 0: without regulariser the optimal policy jumps with x, and "
+            "the hyper-objective has no gradient to follow."
+        )
+    best = solve(model, initial_value=initial_value)
+    at = Evaluation(model, best.policy)
+    objective = problem.upper_objective(x, at, rng)
+    weights = model.regularizer.maximizer_derivative(best.policy, objective.policy_gradient, model.temperature)
+    response = Term(at.action_value_adjoint(weights), best.value)
+    return Hypergradient(objective.value, upper_derivative(problem, x, objective, [response]), objective, best)
+
+
+def hypergradient_states(
+    problem: BilevelProblem, *, step: float, start: Array | None = None, rng: np.random.Generator | None = None
+) -> Iterator[State]:
+    """Yield the states of x ← Proj_X[x − α∇φ(x)], without end; parameters as in `hypergradient_descent`."""
+    allowed = "a finite number above 0"
+    step = checked_number("step", step, np.nextafter(0.0, 1.0), np.inf, allowed=allowed, open_high=True)
+    problem = checked(problem)
+    x = problem.project(problem.initial_upper if start is None else start)
+    value = None
+    solves = 0
+    while True:
+        found = hypergradient(problem, x, rng=rng, initial_value=value)
+        value, solves = found.best.value, solves + 1
+        new = problem.project(x - step * found.gradient)
+        yield State(
+            upper=x,
+            lower=found.best.policy,
+            objective=found.value,
+            penalized_objective=found.value,
+            hyper_objective=found.value,
+            gradient_mapping=float(np.linalg.norm(x - new)) / step,
+            oracle_residual=found.best.residual,
+            soft_solves=solves,
+        )
+        x = new
+
+
+def hypergradient_descent(
+    problem: BilevelProblem,
+    *,
+    iterations: int,
+    step: float = 0.1,
+    start: Array | None = None,
+    tolerance: float = 0.0,
+    rng: np.random.Generator | None = None,
+    progress: bool = False,
+) -> Run:
+    """Descend along the exact hypergradient, projected onto X: the lower level is solved anew at every step.
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+        With τ > 0.
+    iterations : int
+        Steps at most.
+    step : float
+        α > 0.
+    start : array, optional
+        Where to start; the problem's `initial_upper` unless given.
+    tolerance : float
+        Stop once ‖x − Proj_X[x − α∇φ(x)]‖/α is at or below it.
+    rng : numpy.random.Generator, optional
+        Passed on to the problem.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    ValueError
+        As in `hypergradient`; if step is not positive or iterations is negative.
+    """
+    states = hypergradient_states(problem, step=step, start=start, rng=rng)
+    return record(states, iterations, tolerance=tolerance, progress=progress)

@@ -1,0 +1,22 @@
+"""Bilevel problems: what a problem has to say, how a run is recorded, and a check of a user's own problem.
+
+min over x ∈ X and policies y of f(x, y)   subject to   y ∈ argmax_π V^π(ρ) in the model M(x)        (lesson 03)
+"""
+
+from .check import check_problem
+from .history import Run, State, record
+from .problem import BilevelProblem, CheckedProblem, Objective, Term, checked, minus_return, upper_derivative
+
+__all__ = [
+    "BilevelProblem",
+    "CheckedProblem",
+    "Objective",
+    "Run",
+    "State",
+    "Term",
+    "check_problem",
+    "checked",
+    "minus_return",
+    "record",
+    "upper_derivative",
+]

@@ -1,0 +1,114 @@
+"""A check of a bilevel problem that somebody states: its derivatives against differences, its projection against X."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..evaluation import evaluate
+from ..simplex import random_policy
+from ..typing import Array
+from .problem import BilevelProblem, CheckedProblem, Objective, Term, checked, upper_derivative
+
+STEP = 1e-5  # of a central difference: error of order STEP² from the third derivative, 1e-16/STEP from rounding
+ALLOWED = 1e-5
+
+
+def check_problem(problem: BilevelProblem, rng: np.random.Generator, *, points: int = 3) -> Any:
+    """Compare a problem's derivatives with central differences, and see that its projection is one.
+
+    Four derivatives are tested at the middle of random segments that lie in X or on the simplex, along the segment:
+    f in y, f in x at fixed y, and what `pull_back` makes of a random term in the lower level's reward alone and in
+    reward and kernel. Then `project`: its result stays where it is when projected again, and makes an obtuse angle
+    with the points of X. Where f is sampled, generators with one seed must give one f.
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+    rng : numpy.random.Generator
+    points : int
+        Random segments tried.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a check: the method, what was compared, the largest error relative to 1 + |derivative|, and what is
+        allowed.
+
+    Raises
+    ------
+    ValueError
+        If a derivative or the projection is off, or an answer is not finite or has the wrong shape; the message names
+        the method.
+    """
+    import pandas as pd
+
+    safe = checked(problem)
+    rows = [row for _ in range(points) for row in _compare(safe, rng)]
+    table = pd.DataFrame(rows, columns=["method", "compared", "error"])
+    table = table.groupby(["method", "compared"], as_index=False, sort=False).max()
+    table["allowed"] = ALLOWED
+    wrong = table[~(table["error"] <= ALLOWED)]
+    if len(wrong):
+        first = wrong.iloc[0]
+        raise ValueError(
+            f"{type(safe.problem).__name__}.{first['method']} is off: {first['compared']} differs by "
+            f"{first['error']:.3g}; allowed is {ALLOWED:g}."
+        )
+    return table
+
+
+Row = tuple[str, str, float]
+
+
+def _compare(problem: CheckedProblem, rng: np.random.Generator) -> Iterator[Row]:
+    one, other = _random_point(problem, rng), _random_point(problem, rng)
+    x, direction = (one + other) / 2, other - one
+    yield from _projection(problem, rng, x)
+    model = problem.lower_model(x)
+    shape = model.reward.shape
+    policy, turn = (0.5 * random_policy(rng, *shape) + 0.5 / shape[1] for _ in range(2))
+    seed = int(rng.integers(2**31))
+
+    mass, next_value = rng.normal(size=policy.shape), rng.normal(size=model.n_states)
+    for what, ahead in (("the reward's part", np.zeros(model.n_states)), ("the kernel's part", next_value)):
+
+        def form(z: Array, ahead: Array = ahead) -> float:
+            shaped = problem.lower_model(z)
+            return float((mass * (shaped.reward + shaped.discount * shaped.transition @ ahead)).sum())
+
+        given = float((problem.pull_back(x, [Term(mass, ahead)]) * direction).sum())
+        yield "pull_back", f"{what}, channel 'lower'", _error(form, x, direction, given)
+
+    def objective(z: Array, y: Array) -> Objective:
+        return problem.upper_objective(z, evaluate(problem.lower_model(z), y), np.random.default_rng(seed))
+
+    here = objective(x, policy)
+    given = float((here.policy_gradient * (turn - policy)).sum())
+    slope = _error(lambda y: objective(x, y).value, policy, turn - policy, given)
+    yield "upper_objective", "policy_gradient", slope
+    given = float((upper_derivative(problem, x, here) * direction).sum())
+    slope = _error(lambda z: objective(z, policy).value, x, direction, given)
+    yield "upper_objective", "upper_gradient with its terms pulled back", slope
+
+
+def _random_point(problem: CheckedProblem, rng: np.random.Generator) -> Array:
+    start = problem.initial_upper
+    return problem.project(start + rng.normal(size=start.shape))
+
+
+def _projection(problem: CheckedProblem, rng: np.random.Generator, inside: Array) -> Iterator[Row]:
+    """Test ⟨z − Proj z, w − Proj z⟩ ≤ 0 for w in X, which holds for the nearest point of a convex set and no other."""
+    start = problem.initial_upper
+    stays = float(np.abs(problem.project(start) - start).max(initial=0.0))
+    yield "project", "initial_upper, which should stay where it is,", stays
+    far = inside + 3.0 * rng.normal(size=start.shape)
+    near = problem.project(far)
+    angle = float(((far - near) * (inside - near)).sum())
+    yield "project", "the nearest point of X", max(angle, 0.0) / (1.0 + float((far**2).sum()))
+
+
+def _error(function: Callable[[Array], float], at: Array, direction: Array, given: float) -> float:
+    ahead, behind = function(at + STEP * direction), function(at - STEP * direction)
+    measured = (ahead - behind) / (2 * STEP)
+    return abs(measured - given) / (1.0 + abs(measured))

@@ -1,0 +1,17 @@
+"""Where problems come from: Gymnasium's tables, gridworlds drawn as text, and random models.
+
+Random models take a numpy Generator; nothing here draws a number of its own.
+"""
+
+from .grids import MOVES, from_gymnasium, gridworld, mixed_start, terminal_states
+from .random import random_mdp, random_stackelberg_game
+
+__all__ = [
+    "MOVES",
+    "from_gymnasium",
+    "gridworld",
+    "mixed_start",
+    "random_mdp",
+    "random_stackelberg_game",
+    "terminal_states",
+]
