@@ -1,6 +1,6 @@
 """A check of a bilevel problem that somebody states: its derivatives against differences, its projection against X."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,7 @@ Row = tuple[str, str, float]
 def _compare(problem: CheckedProblem, rng: np.random.Generator) -> Iterator[Row]:
     one, other = _random_point(problem, rng), _random_point(problem, rng)
     x, direction = (one + other) / 2, other - one
-    yield from _projection(problem, rng, x)
+    yield from _projection(problem, rng, [one, other, problem.initial_upper])
     model = problem.lower_model(x)
     shape = model.reward.shape
     policy, turn = (0.5 * random_policy(rng, *shape) + 0.5 / shape[1] for _ in range(2))
@@ -97,14 +97,14 @@ def _random_point(problem: CheckedProblem, rng: np.random.Generator) -> Array:
     return problem.project(start + rng.normal(size=start.shape))
 
 
-def _projection(problem: CheckedProblem, rng: np.random.Generator, inside: Array) -> Iterator[Row]:
+def _projection(problem: CheckedProblem, rng: np.random.Generator, points: Sequence[Array]) -> Iterator[Row]:
     """Test ⟨z − Proj z, w − Proj z⟩ ≤ 0 for w in X, which holds for the nearest point of a convex set and no other."""
     start = problem.initial_upper
     stays = float(np.abs(problem.project(start) - start).max(initial=0.0))
     yield "project", "initial_upper, which should stay where it is,", stays
-    far = inside + 3.0 * rng.normal(size=start.shape)
+    far = start + 3.0 * rng.normal(size=start.shape)
     near = problem.project(far)
-    angle = float(((far - near) * (inside - near)).sum())
+    angle = max(float(((far - near) * (point - near)).sum()) for point in points)
     yield "project", "the nearest point of X", max(angle, 0.0) / (1.0 + float((far**2).sum()))
 
 

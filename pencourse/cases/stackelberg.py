@@ -74,4 +74,4 @@ def problem(game: StackelbergGame) -> StackelbergProblem:
 def leader_return(game: StackelbergGame, leader_policy: Array, follower_policy: Array) -> float:
     """Return the leader's expected discounted return V_l(ρ) for a pair of policies (S, L) and (S, F)."""
     at = evaluate(follower_mdp(game, leader_policy), follower_policy)
-    return float(game.initial @ at.side_value(averaged(game.leader_reward, leader_policy)))
+    return float(game.initial @ at.side_value(averaged(game.leader_reward, np.asarray(leader_policy, dtype=float))))
