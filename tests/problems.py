@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pencourse import MDP, Entropy
+from pencourse import MDP, Entropy, check_problem
 from pencourse.bilevel import Objective, minus_return
 
 
@@ -61,3 +61,11 @@ def clerk(x, *, temperature=0.0, discount=0.9):
     transition[0, 0, 0] = transition[0, 1, 1] = 1.0
     transition[1, :, 1] = 1.0
     return MDP(transition, [[x, 0.0], [1.0, 1.0]], discount, [0.8, 0.2], temperature)
+
+
+def accepted(problem, seed=0, **options):
+    """Return the table of `check_problem`; a refusal is a failed assertion."""
+    try:
+        return check_problem(problem, np.random.default_rng(seed), **options)
+    except ValueError as error:
+        raise AssertionError(f"a right problem is refused: {error}") from error
