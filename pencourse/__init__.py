@@ -2,7 +2,7 @@
 
 Bottom up: `models`, `regularizers`, `simplex` hold the data and the ground mathematics; `evaluation` the values and
 occupancies of a policy; `planning` optimal policies; `bilevel` what a bilevel problem has to say; `penalties` how far a
-policy is from optimal; `baselines` the exact hypergradient; `cases` the case studies. Beside them `exact`, the cvxpy
+policy is from optimal; `cases` the case studies; `descent` PBRL; `baselines` its rivals. Beside them `exact`, the cvxpy
 referee, which shares nothing with them but the data; `worlds`, the instances; `plots`, the pictures; `checks`, what the
 problem sets call.
 """
@@ -13,6 +13,7 @@ from . import cases
 from .baselines import hypergradient, hypergradient_descent
 from .bilevel import BilevelProblem, Objective, Run, Term, check_problem
 from .cases.stackelberg import leader_return
+from .descent import pbrl, pbrl_partial
 from .evaluation import Evaluation, evaluate
 from .models import MDP, ConvergenceError, StackelbergGame, follower_mdp
 from .penalties import Penalty, bellman_penalty, value_penalty
@@ -47,6 +48,8 @@ __all__ = [
     "hypergradient_descent",
     "leader_return",
     "mirror_descent",
+    "pbrl",
+    "pbrl_partial",
     "plots",
     "policy_iteration",
     "solve",

@@ -5,8 +5,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bilevel import BilevelProblem, CheckedProblem, Objective, Run, State, Term, checked, record, upper_derivative
+from .bilevel import (
+    BilevelProblem,
+    CheckedProblem,
+    Objective,
+    Run,
+    State,
+    Term,
+    checked,
+    default_step,
+    record,
+    refuse_unregularised,
+    upper_derivative,
+)
+from .cases import stated
 from .evaluation import Evaluation
+from .models import StackelbergGame
 from .planning import Plan, solve
 from .typing import Array
 from .validation import checked_array, checked_number
@@ -35,7 +49,7 @@ class Hypergradient:
 
 
 def hypergradient(
-    problem: "BilevelProblem | CheckedProblem",
+    problem: BilevelProblem | CheckedProblem,
     x: Array,
     *,
     rng: np.random.Generator | None = None,
@@ -71,11 +85,7 @@ def hypergradient(
     problem = checked(problem)
     x = checked_array("x", x, problem.initial_upper.shape)
     model = problem.lower_model(x)
-    if model.temperature == 0:
-        raise ValueError(
-            "temperature is 0.0; allowed is a number above 0: without regulariser the optimal policy jumps with x, and "
-            "the hyper-objective has no gradient to follow."
-        )
+    refuse_unregularised(model)
     best = solve(model, initial_value=initial_value)
     at = Evaluation(model, best.policy)
     objective = problem.upper_objective(x, at, rng)
@@ -85,18 +95,24 @@ def hypergradient(
 
 
 def hypergradient_states(
-    problem: BilevelProblem, *, step: float, start: Array | None = None, rng: np.random.Generator | None = None
+    problem: BilevelProblem | StackelbergGame,
+    *,
+    step: float | None,
+    start: Array | None = None,
+    rng: np.random.Generator | None = None,
 ) -> Iterator[State]:
     """Yield the states of x ← Proj_X[x − α∇φ(x)], without end; parameters as in `hypergradient_descent`."""
-    allowed = "a finite number above 0"
-    step = checked_number("step", step, np.nextafter(0.0, 1.0), np.inf, allowed=allowed, open_high=True)
-    problem = checked(problem)
+    if step is not None:
+        allowed = "a finite number above 0"
+        step = checked_number("step", step, np.nextafter(0.0, 1.0), np.inf, allowed=allowed, open_high=True)
+    problem = checked(stated(problem))
     x = problem.project(problem.initial_upper if start is None else start)
     value = None
     solves = 0
     while True:
         found = hypergradient(problem, x, rng=rng, initial_value=value)
         value, solves = found.best.value, solves + 1
+        step = default_step(found.gradient) if step is None else step
         new = problem.project(x - step * found.gradient)
         yield State(
             upper=x,
@@ -112,10 +128,10 @@ def hypergradient_states(
 
 
 def hypergradient_descent(
-    problem: BilevelProblem,
+    problem: BilevelProblem | StackelbergGame,
     *,
-    iterations: int,
-    step: float = 0.1,
+    iterations: int = 300,
+    step: float | None = None,
     start: Array | None = None,
     tolerance: float = 0.0,
     rng: np.random.Generator | None = None,
@@ -125,12 +141,12 @@ def hypergradient_descent(
 
     Parameters
     ----------
-    problem : BilevelProblem
+    problem : BilevelProblem or StackelbergGame
         With τ > 0.
     iterations : int
         Steps at most.
-    step : float
-        α > 0.
+    step : float, optional
+        α > 0. Unless given, the one that first moves the coordinate of x that is pushed most by 0.3.
     start : array, optional
         Where to start; the problem's `initial_upper` unless given.
     tolerance : float

@@ -42,7 +42,7 @@ def test_the_ramp_has_a_closed_form(x):
 
 
 def test_without_a_regulariser_it_is_refused_with_the_reason():
-    with pytest.raises(ValueError, match=r"temperature is 0\.0; allowed is a number above 0: .* jumps with x"):
+    with pytest.raises(ValueError, match=r"temperature is 0\.0; allowed is a temperature above 0 .* jumps with x"):
         hypergradient(Ramp(0.0), np.array(0.2))
 
 

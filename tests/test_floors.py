@@ -20,9 +20,8 @@ FLOORS = [
     ["evaluation"],
     ["planning", "equilibria"],
     ["bilevel"],
-    ["penalties"],
+    ["penalties", "cases"],
     ["descent", "baselines"],
-    ["cases"],
 ]
 GROUND = {"typing", "validation", "simplex", "regularizers", "models"}
 # Beside the floors: what each may import.

@@ -5,7 +5,17 @@ min over x ∈ X and policies y of f(x, y)   subject to   y ∈ argmax_π V^π(�
 
 from .check import check_problem
 from .history import Run, State, record
-from .problem import BilevelProblem, CheckedProblem, Objective, Term, checked, minus_return, upper_derivative
+from .problem import (
+    BilevelProblem,
+    CheckedProblem,
+    Objective,
+    Term,
+    checked,
+    default_step,
+    minus_return,
+    refuse_unregularised,
+    upper_derivative,
+)
 
 __all__ = [
     "BilevelProblem",
@@ -16,7 +26,9 @@ __all__ = [
     "Term",
     "check_problem",
     "checked",
+    "default_step",
     "minus_return",
     "record",
+    "refuse_unregularised",
     "upper_derivative",
 ]

@@ -33,7 +33,9 @@ class State:
     oracle_residual : float
         How far the lower-level solver was from its fixed point, in units of reward.
     soft_solves : int
-        Lower-level problems solved so far.
+        Lower-level problems solved so far; a mirror-descent step on one counts as one.
+    penalty_weight : float
+        λ in this iteration.
     """
 
     upper: Array
@@ -45,6 +47,7 @@ class State:
     gradient_mapping: float = np.nan
     oracle_residual: float = np.nan
     soft_solves: int = 0
+    penalty_weight: float = np.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +72,9 @@ class Run:
 NUMBERS = [entry.name for entry in fields(State) if entry.name not in {"upper", "lower"}]
 
 
-def record(states: Iterator[State], iterations: int, *, tolerance: float = 0.0, progress: bool = False) -> Run:
+def record(
+    states: Iterator[State], iterations: int, *, tolerance: float = 0.0, earliest: int = 0, progress: bool = False
+) -> Run:
     """Run an algorithm and record it.
 
     Parameters
@@ -80,6 +85,8 @@ def record(states: Iterator[State], iterations: int, *, tolerance: float = 0.0, 
         Steps after the start, at most.
     tolerance : float
         Stop once the gradient mapping is at or below it.
+    earliest : int
+        The first iteration after which it may stop: where continuation ends.
     progress : bool
         Show a progress bar.
 
@@ -98,9 +105,10 @@ def record(states: Iterator[State], iterations: int, *, tolerance: float = 0.0, 
     if iterations < 0:
         raise ValueError(f"iterations is {iterations!r}; allowed is an integer, at least 0.")
     rows, began = [], time.perf_counter()
-    for state in tqdm(islice(states, iterations + 1), total=iterations + 1, disable=not progress):
+    bar = tqdm(islice(states, iterations + 1), total=iterations + 1, disable=not progress)
+    for iteration, state in enumerate(bar):
         rows.append([getattr(state, name) for name in NUMBERS] + [time.perf_counter() - began])
-        if state.gradient_mapping <= tolerance:
+        if state.gradient_mapping <= tolerance and iteration >= earliest:
             break
     history = pd.DataFrame(rows, columns=[*NUMBERS, "seconds"]).rename_axis("iteration")
     return Run(state.upper, state.lower, state.objective, state.penalty, history)

@@ -163,6 +163,14 @@ class CheckedProblem:
             ),
         )
 
+    def upper_reward(self, x: Array, model: MDP) -> Array:
+        """The reward of the upper level's own, shape (S, A), where f is minus its return."""
+        if not hasattr(self.problem, "upper_reward"):
+            raise ValueError(
+                f"{self._name()} has no upper_reward; exact partial minimisation needs f to be minus a return."
+            )
+        return self._array("upper_reward", "its result", self.problem.upper_reward(x), model.reward.shape)
+
     def pull_back(self, x: Array, terms: Iterable[Term]) -> Array:
         """The derivative in x of a sum of terms, like x."""
         terms = tuple(terms)
@@ -193,3 +201,18 @@ def upper_derivative(
     """Return ∂f/∂x at fixed y, with further terms (a penalty's, an adjoint's) pulled back in the same pass, like x."""
     result: Array = objective.upper_gradient + problem.pull_back(x, (*objective.terms, *more))
     return result
+
+
+def default_step(gradient: Array) -> float:
+    """Return the step that moves the coordinate which is pushed most by 0.3: a first guess where none is given."""
+    return 0.3 / max(float(np.abs(gradient).max(initial=0.0)), 1e-300)
+
+
+def refuse_unregularised(model: MDP) -> None:
+    """Raise ValueError where the lower level has no strongly convex regulariser."""
+    if model.temperature == 0 or model.regularizer.name == "none":
+        what = "temperature is 0.0" if model.temperature == 0 else "regularizer is none"
+        raise ValueError(
+            f"{what}; allowed is a temperature above 0 with a strongly convex regulariser: without it the optimal "
+            "policy jumps with x, and neither the penalty nor the hyper-objective is smooth in x."
+        )

@@ -1,5 +1,12 @@
 """The case studies as bilevel problems: each turns data into a problem that any of the methods takes."""
 
+from ..bilevel import BilevelProblem
+from ..models import StackelbergGame
 from . import reward_shaping, stackelberg
 
-__all__ = ["reward_shaping", "stackelberg"]
+__all__ = ["reward_shaping", "stackelberg", "stated"]
+
+
+def stated(problem: BilevelProblem | StackelbergGame) -> BilevelProblem:
+    """Return a game as the bilevel problem that it is; a problem stays what it is."""
+    return stackelberg.problem(problem) if isinstance(problem, StackelbergGame) else problem

@@ -1,0 +1,277 @@
+"""PBRL: the loop, and the two runners that put it together."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain, repeat
+
+import numpy as np
+
+from ..bilevel import (
+    BilevelProblem,
+    CheckedProblem,
+    Run,
+    State,
+    checked,
+    default_step,
+    record,
+    refuse_unregularised,
+    upper_derivative,
+)
+from ..cases import stated
+from ..evaluation import Evaluation
+from ..models import StackelbergGame
+from ..penalties import bellman_penalty, value_penalty
+from ..simplex import checked_policy
+from ..typing import Array
+from ..validation import checked_number
+from .steps import (
+    ExactStep,
+    MakePenalty,
+    MirrorDescentOracle,
+    MirrorStep,
+    Move,
+    NewtonOracle,
+    Oracle,
+    ProjectedStep,
+)
+
+PENALTIES: dict[str, MakePenalty] = {"value": value_penalty, "bellman": bellman_penalty}
+
+
+def pbrl_states(
+    problem: CheckedProblem,
+    *,
+    oracle: Oracle,
+    move: Move,
+    penalty: MakePenalty,
+    weights: Iterable[float],
+    temperatures: Iterable[float | None],
+    step: float | None,
+    start: Array | None = None,
+    policy: Array | None = None,
+    simultaneous: bool = False,
+    rng: np.random.Generator | None = None,
+) -> Iterator[State]:
+    """Yield the states of PBRL; the runners `pbrl` and `pbrl_partial` put it together and explain the parameters.
+
+    A state holds x before its step and y after its own (before it, if `simultaneous`), and what was computed there.
+    """
+    x = problem.project(problem.initial_upper if start is None else start)
+    solves = 0
+    for weight, temperature in zip(weights, temperatures, strict=False):
+        model = problem.lower_model(x)
+        if temperature is not None:
+            model = replace(model, temperature=temperature)
+        refuse_unregularised(model)
+        best, oracle_solves = oracle(model)
+        policy = best.policy if policy is None else policy
+        moved, length, move_solves = move(x, best, policy, weight)
+        solves += oracle_solves + move_solves
+        at = Evaluation(model, policy if simultaneous else moved)
+        objective, gap = problem.upper_objective(x, at, rng), penalty(model, at, best=best)
+        gradient = upper_derivative(problem, x, objective, [term.scaled(weight) for term in gap.terms])
+        if step is None:
+            step = default_step(gradient)
+        new_x = problem.project(x - step * gradient)
+        yield State(
+            upper=x,
+            lower=at.policy,
+            objective=objective.value,
+            penalty=gap.value,
+            penalized_objective=objective.value + weight * gap.value,
+            hyper_objective=problem.upper_objective(x, gap.optimal, rng).value,
+            gradient_mapping=float(np.hypot(np.linalg.norm(x - new_x) / step, length)),
+            oracle_residual=best.residual,
+            soft_solves=solves,
+            penalty_weight=weight,
+        )
+        x, policy = new_x, moved
+
+
+def _levels(last: float, first: float | None, length: int) -> Iterator[float]:
+    """Yield numbers that run geometrically from `first` to `last` in `length` steps and stay there, without end."""
+    run = np.geomspace(last if first is None else first, last, length, endpoint=False).tolist()
+    return chain(run, repeat(last))
+
+
+def _positive(name: str, value: float) -> float:
+    return checked_number(
+        name, value, float(np.nextafter(0.0, 1.0)), np.inf, allowed="a finite number above 0", open_high=True
+    )
+
+
+def pbrl(
+    problem: BilevelProblem | StackelbergGame,
+    *,
+    penalty: str = "value",
+    penalty_weight: float = 20.0,
+    iterations: int = 300,
+    step: float | None = None,
+    update: str = "mirror",
+    policy_step: float = 1.0,
+    policy_floor: float = 1e-6,
+    oracle_steps: int | None = None,
+    oracle_step: float = 1.0,
+    continuation: float = 0.5,
+    initial_weight: float | None = 1.0,
+    initial_temperature: float | None = None,
+    simultaneous: bool = False,
+    start: Array | None = None,
+    initial_policy: Array | None = None,
+    tolerance: float = 0.0,
+    rng: np.random.Generator | None = None,
+    progress: bool = False,
+) -> Run:
+    """Descend F_λ(x, y) = f(x, y) + λ p(x, y), p the value or the Bellman penalty.
+
+    Parameters
+    ----------
+    problem : BilevelProblem or StackelbergGame
+        With τ > 0.
+    penalty : str
+        "value" or "bellman".
+    penalty_weight : float
+        λ > 0, the last one if there is continuation.
+    iterations : int
+        Steps at most.
+    step : float, optional
+        α, the step in x. Unless given, the one that first moves the coordinate of x that is pushed most by 0.3.
+    update : str
+        "mirror": a step along −η ∇_{y_s}F_λ / (λ τ w(s)), w the penalty's weights, in the geometry of the regulariser
+        (entropy: y ∝ y exp(step)); or "projection": y ← Proj[y − (η/λ) ∇_y F_λ] onto rows with entries at least
+        `policy_floor`.
+    policy_step : float
+        η. In the mirror step η = 1 is a step of policy iteration.
+    policy_floor : float
+        See `update`; the entropy's slope is infinite at 0.
+    oracle_steps : int, optional
+        Mirror-descent steps of the oracle in each iteration; solved to the end (Newton) unless given.
+    oracle_step : float
+        Size of these steps in units of 1/τ; at 1 they are policy iteration.
+    continuation : float
+        Share of the iterations in which λ runs from `initial_weight` to `penalty_weight`, and τ from
+        `initial_temperature` to the problem's own, geometrically. 0 keeps both constant.
+    initial_weight, initial_temperature : float, optional
+        Where continuation starts; None keeps λ or τ constant.
+    simultaneous : bool
+        Move x by what holds at the policy before its step, as in the paper's algorithm.
+    start, initial_policy : array, optional
+        x and y; `initial_upper` and the oracle's policy there unless given.
+    tolerance : float
+        Stop once the gradient mapping is at or below it, but not before continuation has ended.
+    rng : numpy.random.Generator, optional
+        Passed on to the problem.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Run
+        `.upper`, `.lower`, `.objective`, `.penalty` and `.history`.
+
+    Raises
+    ------
+    ValueError
+        If τ = 0, an argument is out of its range, or the problem's answers are bad.
+    ConvergenceError
+        If the exact oracle does not reach its tolerance.
+
+    References
+    ----------
+    Shen, Yang and Chen, *Principled Penalty-based Methods for Bilevel Reinforcement Learning and RLHF* (2025), the
+    PBRL algorithm. The order and the scaling of the steps and the continuation are the course's.
+    """
+    safe = checked(stated(problem))
+    if penalty not in PENALTIES:
+        raise ValueError(f"penalty is {penalty!r}; allowed is 'value' or 'bellman'.")
+    kind, size = PENALTIES[penalty], _positive("policy_step", policy_step)
+    moves: dict[str, Move] = {
+        "mirror": MirrorStep(safe, kind, size, rng),
+        "projection": ProjectedStep(safe, kind, size, rng, policy_floor),
+    }
+    if update not in moves:
+        raise ValueError(f"update is {update!r}; allowed is 'mirror' or 'projection'.")
+    oracle: Oracle = NewtonOracle()
+    if oracle_steps is not None:
+        if oracle_steps < 1:
+            raise ValueError(f"oracle_steps is {oracle_steps!r}; allowed is an integer, at least 1.")
+        oracle = MirrorDescentOracle(oracle_steps, _positive("oracle_step", oracle_step))
+    share = checked_number("continuation", continuation, 0.0, 1.0, allowed="a number from 0 to 1")
+    length = int(share * iterations)
+    weight = _positive("penalty_weight", penalty_weight)
+    first = None if initial_weight is None else min(_positive("initial_weight", initial_weight), weight)
+    temperatures: Iterable[float | None] = repeat(None)
+    own = safe.lower_model(safe.initial_upper)
+    if initial_temperature is not None and own.temperature > 0:
+        run = _levels(own.temperature, _positive("initial_temperature", initial_temperature), length)
+        temperatures = chain((next(run) for _ in range(length)), repeat(None))
+    policy = None if initial_policy is None else checked_policy(initial_policy, own.n_states, own.n_actions)
+    states = pbrl_states(
+        safe,
+        oracle=oracle,
+        move=moves[update],
+        penalty=kind,
+        weights=_levels(weight, first, length),
+        temperatures=temperatures,
+        step=None if step is None else _positive("step", step),
+        start=start,
+        policy=policy,
+        simultaneous=simultaneous,
+        rng=rng,
+    )
+    return record(states, iterations, tolerance=tolerance, earliest=length, progress=progress)
+
+
+def pbrl_partial(
+    problem: BilevelProblem | StackelbergGame,
+    *,
+    penalty_weight: float = 100.0,
+    iterations: int = 150,
+    step: float | None = None,
+    continuation: float = 0.0,
+    initial_weight: float | None = None,
+    start: Array | None = None,
+    tolerance: float = 0.0,
+    progress: bool = False,
+) -> Run:
+    """Descend φ_λ(x) = min_y F_λ(x, y), the value penalty's inner minimum solved exactly: two soft solves a step.
+
+    If f = −V_u(ρ) + c(x), V_u a return without regulariser in the dynamics of the lower level, then
+    F_λ(x, y) = c(x) + λ [V*_r(ρ) − V^y_{r + r_u/λ}(ρ)], so the minimising y is the optimal policy for the reward
+    r + r_u/λ, and ∇φ_λ = ∇_x F_λ there by Danskin's theorem (lesson 07).
+
+    Parameters
+    ----------
+    problem : BilevelProblem or StackelbergGame
+        With τ > 0 and a method `upper_reward(x)` that returns r_u, shape (S, A).
+    penalty_weight, iterations, step, continuation, initial_weight, start, tolerance, progress
+        As in `pbrl`; here λ is constant unless continuation is asked for.
+
+    Returns
+    -------
+    Run
+        `.lower` minimises F_λ at the last x.
+
+    Raises
+    ------
+    ValueError
+        As in `pbrl`; if the problem has no `upper_reward`, or f is not minus a return under it.
+    ConvergenceError
+        If a lower-level solve does not reach its tolerance.
+    """
+    safe = checked(stated(problem))
+    share = checked_number("continuation", continuation, 0.0, 1.0, allowed="a number from 0 to 1")
+    weight = _positive("penalty_weight", penalty_weight)
+    first = None if initial_weight is None else min(_positive("initial_weight", initial_weight), weight)
+    length = int(share * iterations)
+    states = pbrl_states(
+        safe,
+        oracle=NewtonOracle(),
+        move=ExactStep(safe),
+        penalty=value_penalty,
+        weights=_levels(weight, first, length),
+        temperatures=repeat(None),
+        step=None if step is None else _positive("step", step),
+        start=start,
+    )
+    return record(states, iterations, tolerance=tolerance, earliest=length, progress=progress)

@@ -1,0 +1,144 @@
+"""The parts of one PBRL iteration: oracles for the lower level, and steps of the policy."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+from typing import Protocol
+
+import numpy as np
+
+from ..bilevel import CheckedProblem, minus_return
+from ..evaluation import Evaluation
+from ..models import MDP
+from ..penalties import Penalty
+from ..planning import Plan, mirror_descent, solve
+from ..simplex import project
+from ..typing import Array
+
+SMALLEST = 1e-300  # a probability that has a logarithm
+
+MakePenalty = Callable[..., Penalty]
+Generator = np.random.Generator | None
+
+
+class Oracle(Protocol):
+    """Something that solves the lower level, well enough, and remembers where it was."""
+
+    def __call__(self, model: MDP) -> tuple[Plan, int]:
+        """Return a plan and the soft solves it took."""
+
+
+class NewtonOracle:
+    """π*(x) by `solve`, warm-started at the last value."""
+
+    def __init__(self) -> None:
+        self.value: Array | None = None
+
+    def __call__(self, model: MDP) -> tuple[Plan, int]:
+        """Return the optimal plan."""
+        plan = solve(model, initial_value=self.value)
+        self.value = plan.value
+        return plan, 1
+
+
+class MirrorDescentOracle:
+    """A number of mirror-descent steps of size η = size/τ from the last policy; each counts as a soft solve."""
+
+    def __init__(self, steps: int, size: float) -> None:
+        self.steps, self.size = steps, size
+        self.policy: Array | None = None
+
+    def __call__(self, model: MDP) -> tuple[Plan, int]:
+        """Return the policy that it arrives at, with its own value."""
+        states = mirror_descent(model, self.size / model.temperature, self.policy)
+        plan = next(islice(states, self.steps, None))
+        self.policy = plan.policy
+        return plan, self.steps
+
+
+class Move(Protocol):
+    """A step of the policy."""
+
+    def __call__(self, x: Array, best: Plan, policy: Array, weight: float) -> tuple[Array, float, int]:
+        """Return the new policy, the norm of the step in units of ∇_y F_λ, and the soft solves it took."""
+
+
+class MirrorStep:
+    """A step along −η ∇_{y_s}F_λ / (λ τ w(s)), w the penalty's weight of the state, in the geometry of h.
+
+    Entropy: y⁺ ∝ y exp(step), which needs no bound on the curvature near 0. Squared norm: y⁺ = Proj[y + step]. With the
+    value penalty, η = 1 and f = 0 both are a step of soft policy iteration; with f = −V_u one for the reward r + r_u/λ,
+    whose optimal policy minimises F_λ(x, ·).
+    """
+
+    def __init__(self, problem: CheckedProblem, penalty: MakePenalty, size: float, rng: Generator) -> None:
+        self.problem, self.penalty, self.size, self.rng = problem, penalty, size, rng
+
+    def __call__(self, x: Array, best: Plan, policy: Array, weight: float) -> tuple[Array, float, int]:
+        """Return the new policy, its step's norm and 0."""
+        entropic = best.mdp.regularizer.name == "entropy"
+        policy = np.maximum(policy, SMALLEST) if entropic else policy
+        slope, weights = penalized_slope(self.problem, self.penalty, x, best, policy, weight, self.rng)
+        scale = self.size / (weight * best.mdp.temperature * weights[:, None])
+        if entropic:
+            logs = np.log(policy) - scale * slope
+            new = np.maximum(np.exp(logs - logs.max(axis=1, keepdims=True)), SMALLEST)
+            new /= new.sum(axis=1, keepdims=True)
+        else:
+            new = project(policy - scale * slope)
+        return new, float(np.linalg.norm((policy - new) / scale)), 0
+
+
+class ProjectedStep:
+    """y⁺ = Proj[y − (η/λ) ∇_y F_λ] onto the rows with entries at least `floor`: the step of the paper's algorithm."""
+
+    def __init__(
+        self, problem: CheckedProblem, penalty: MakePenalty, size: float, rng: Generator, floor: float
+    ) -> None:
+        self.problem, self.penalty, self.size, self.rng, self.floor = problem, penalty, size, rng, floor
+
+    def __call__(self, x: Array, best: Plan, policy: Array, weight: float) -> tuple[Array, float, int]:
+        """Return the new policy, its step's norm and 0."""
+        slope, _ = penalized_slope(self.problem, self.penalty, x, best, policy, weight, self.rng)
+        new = project(policy - self.size / weight * slope, self.floor)
+        return new, float(np.linalg.norm(policy - new)) * weight / self.size, 0
+
+
+class ExactStep:
+    """y⁺ = argmin_y F_λ(x, y) where f = −V_u + something in x alone: the optimal policy for the reward r + r_u/λ."""
+
+    def __init__(self, problem: CheckedProblem) -> None:
+        self.problem = problem
+        self.value: Array | None = None
+
+    def __call__(self, x: Array, best: Plan, policy: Array, weight: float) -> tuple[Array, float, int]:
+        """Return the minimiser, 0 and 1."""
+        model = best.mdp
+        upper_reward = self.problem.upper_reward(x, model)
+        if self.value is None:
+            self._look(x, Evaluation(model, policy), upper_reward)
+        reward = model.reward + upper_reward / weight
+        plan = solve(replace(model, reward=reward), initial_value=self.value)
+        self.value = plan.value
+        return plan.policy, 0.0, 1
+
+    def _look(self, x: Array, at: Evaluation, upper_reward: Array) -> None:
+        """Refuse an f whose slope in y is not that of a return under the upper reward."""
+        stated = self.problem.upper_objective(x, at, None).policy_gradient
+        gain = minus_return(at, upper_reward).policy_gradient
+        off = stated - gain
+        off = np.abs(off - off.mean(axis=1, keepdims=True)).max()  # a constant in a row means nothing
+        if off > 1e-6 * (1.0 + np.abs(gain).max()):
+            raise ValueError(
+                f"upper_objective is not minus the return under upper_reward: their slopes in y differ by {off:.3g}; "
+                "allowed is 0, or use pbrl."
+            )
+
+
+def penalized_slope(
+    problem: CheckedProblem, penalty: MakePenalty, x: Array, best: Plan, policy: Array, weight: float, rng: Generator
+) -> tuple[Array, Array]:
+    """Return ∇_y F_λ(x, y), shape (S, A), and the weights of the penalty, shape (S,)."""
+    at = Evaluation(best.mdp, policy)
+    gap = penalty(best.mdp, at, best=best)
+    return problem.upper_objective(x, at, rng).policy_gradient + weight * gap.policy_gradient, gap.weight
