@@ -8,7 +8,7 @@ Everything here is a solve with I − γP_π or with its transpose (lesson 01, s
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
+from scipy.linalg.lapack import dgetrf, dgetrs
 
 from .models import MDP
 from .simplex import checked_policy
@@ -52,11 +52,13 @@ class Evaluation:
 
     def __init__(self, mdp: MDP, policy: Array) -> None:
         self.mdp, self.policy = mdp, policy
-        self._factors = lu_factor(evaluation_matrix(mdp, policy), overwrite_a=True, check_finite=False)
+        # LAPACK reads columns first: of the transpose, which is no copy, it makes the factors.
+        self._factors, self._pivots, _ = dgetrf(evaluation_matrix(mdp, policy).T, overwrite_a=1)
 
     def solve(self, right: Array, *, transposed: bool = False) -> Array:
         """Solve (I − γP_π) z = right, or with the transpose (the adjoint); right has shape (S,) or (S, k)."""
-        result: Array = lu_solve(self._factors, right, trans=1 if transposed else 0, check_finite=False)
+        result: Array
+        result, _ = dgetrs(self._factors, self._pivots, right, trans=0 if transposed else 1)
         return result
 
     @cached_property

@@ -1,6 +1,7 @@
 """Models: checked, frozen data. What is wrong with an array is said when the model is made, not later."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,16 @@ class MDP:
         put(self, "reward", checked_array("reward", self.reward, (n_states, n_actions)))
         _check_dynamics(self, n_states)
 
+    def with_reward(self, reward: Array) -> "MDP":
+        """Return the same world with another reward (S, A); the kernel, checked already, is shared.
+
+        Raises
+        ------
+        ValueError
+            If the reward has the wrong shape or is not finite.
+        """
+        return _trusted(self, reward=checked_array("reward", reward, self.reward.shape))
+
     @property
     def n_states(self) -> int:
         """S."""
@@ -90,6 +101,16 @@ class MDP:
         """max|r| + τ max|h|, the unit in which tolerances are meant: max|r| + τ log A with the entropy; never 0."""
         bound = self.temperature * self.regularizer.bound(self.n_actions)
         return float(np.abs(self.reward).max() + bound) or 1.0
+
+
+def _trusted(like: "MDP | StackelbergGame", **changes: Any) -> MDP:
+    """Return an MDP with the fields that it shares with a checked model and those given, which are not looked at."""
+    result = object.__new__(MDP)
+    for array in changes.values():
+        array.flags.writeable = False
+    for name in ("transition", "reward", "discount", "initial", "temperature", "regularizer"):
+        object.__setattr__(result, name, changes[name] if name in changes else getattr(like, name))
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,13 +200,10 @@ def follower_mdp(game: StackelbergGame, leader_policy: Array) -> MDP:
     """
     x = checked_distributions("leader_policy", leader_policy, (game.n_states, game.n_leader))
     kernel = np.matmul(x[:, None, :], game.transition.reshape(game.n_states, game.n_leader, -1))
-    return MDP(
-        kernel.reshape(game.n_states, game.n_follower, game.n_states),
-        averaged(game.follower_reward, x),
-        game.discount,
-        game.initial,
-        game.temperature,
-        game.regularizer,
+    return _trusted(  # means of what the game has checked
+        game,
+        transition=kernel.reshape(game.n_states, game.n_follower, game.n_states),
+        reward=averaged(game.follower_reward, x),
     )
 
 

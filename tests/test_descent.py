@@ -260,8 +260,8 @@ def test_the_mean_squared_gradient_mapping_falls_like_one_over_iterations():
     )
     values = run.history["penalized_objective"].to_numpy()
     assert (np.diff(values) <= 1e-9).all()  # a step below 1/L descends
-    running = np.cumsum(run.history["gradient_mapping"].to_numpy() ** 2) / np.arange(1, 802)
-    assert running[800] <= running[100] / 6
+    squares = run.history["gradient_mapping"].to_numpy() ** 2  # it may stop before, where nothing moves any more
+    assert squares.sum() / 800 <= squares[:100].sum() / 100 / 6
 
 
 def test_a_lagging_policy_enters_with_the_factor_of_the_weight():

@@ -5,6 +5,7 @@ changes of the model back to x. Penalties and solvers speak of models and polici
 model is a few terms (`Term`), so that no (S, A, S) array of derivatives is ever made.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -120,6 +121,7 @@ class CheckedProblem:
         ]
         if missing:
             raise ValueError(f"{self._name()} has no {missing[0]}; a bilevel problem has to say it.")
+        self._projects = False
         start = np.asarray(problem.initial_upper)
         self.initial_upper = self._array("initial_upper", "it", start, start.shape)
 
@@ -127,6 +129,9 @@ class CheckedProblem:
         return type(self.problem).__name__ + (f".{method}" if method else "")
 
     def _array(self, method: str, what: str, values: Any, shape: tuple[int, ...]) -> Array:
+        if type(values) is np.ndarray and values.dtype == np.float64 and values.shape == shape:
+            if math.isfinite(values.sum()):  # no NaN, no infinity: nothing to say, and nothing to copy
+                return values
         return checked_array(f"{self._name(method)}: {what}", values, shape)
 
     def lower_model(self, x: Array) -> MDP:
@@ -179,14 +184,17 @@ class CheckedProblem:
         return self._array("pull_back", "its result", self.problem.pull_back(x, terms), self.initial_upper.shape)
 
     def project(self, x: Array) -> Array:
-        """The point of X nearest to x; projected once more it may not move."""
+        """The point of X nearest to x; projected once more it may not move, which is seen the first time it did."""
         once = self._array("project", "its result", self.problem.project(x), self.initial_upper.shape)
+        if self._projects:
+            return once
         twice = self._array("project", "its result", self.problem.project(once), self.initial_upper.shape)
         moved = float(np.abs(twice - once).max(initial=0.0))
         if moved > 1e-6 * max(1.0, float(np.abs(once).max(initial=0.0))):
             raise ValueError(
                 f"{self._name('project')} leaves X: projected once more, its result moves by {moved:.3g}; allowed is 0."
             )
+        self._projects = not np.array_equal(once, x)  # a point of X that stays where it is proves nothing
         return once
 
 

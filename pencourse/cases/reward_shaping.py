@@ -26,9 +26,7 @@ class RewardShapingProblem:
 
     def lower_model(self, x: Array) -> MDP:
         """The world with the reward r + Σ_k x_k φ_k."""
-        world = self.world
-        reward = world.reward + self.features @ x
-        return MDP(world.transition, reward, world.discount, world.initial, world.temperature, world.regularizer)
+        return self.world.with_reward(self.world.reward + self.features @ x)
 
     def upper_reward(self, x: Array) -> Array:
         """The true reward (S, A), whatever x is."""

@@ -43,13 +43,12 @@ class StackelbergProblem:
         """The derivative in x, shape (S, L), of a sum of terms; one pass over the kernel for all."""
         game = self.game
         values = np.stack([term.next_value for term in terms], axis=1)  # (S, K)
-        ahead = game.discount * (game.transition.reshape(-1, game.n_states) @ values)
-        ahead = ahead.reshape(game.n_states, game.n_leader, game.n_follower, len(terms))
+        gains = game.discount * (game.transition.reshape(-1, game.n_states) @ values)
+        gains = gains.reshape(game.n_states, game.n_leader, game.n_follower, len(terms))
         rewards = {"lower": game.follower_reward, "upper": game.leader_reward}
-        gains = [
-            np.einsum("sb,sab->sa", term.mass, rewards[term.channel] + ahead[..., k]) for k, term in enumerate(terms)
-        ]
-        return np.sum(gains, axis=0)
+        gains += np.stack([rewards[term.channel] for term in terms], axis=3)
+        result: Array = np.einsum("sbk,sabk->sa", np.stack([term.mass for term in terms], axis=2), gains)
+        return result
 
     def project(self, x: Array) -> Array:
         """Each row to the nearest distribution."""

@@ -1,7 +1,6 @@
 """The parts of one PBRL iteration: oracles for the lower level, and steps of the policy."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import islice
 from typing import Protocol
 
@@ -117,8 +116,7 @@ class ExactStep:
         upper_reward = self.problem.upper_reward(x, model)
         if self.value is None:
             self._look(x, Evaluation(model, policy), upper_reward)
-        reward = model.reward + upper_reward / weight
-        plan = solve(replace(model, reward=reward), initial_value=self.value)
+        plan = solve(model.with_reward(model.reward + upper_reward / weight), initial_value=self.value)
         self.value = plan.value
         return plan.policy, 0.0, 1
 
