@@ -219,9 +219,10 @@ def test_pbrl_with_a_large_weight_stays_at_a_local_optimum_of_the_hyper_objectiv
 
 
 def test_pbrl_does_not_stop_before_continuation_has_ended():
-    """On this problem the gradient mapping is 0 already at λ = 1.04."""
+    """On this problem the gradient mapping is 0 already where λ is 1.04."""
     problem = Shaped(8, regularizer=SquaredNorm(), temperature=0.3)
-    run = pbrl(problem, penalty_weight=10.0, iterations=1500, step=3e-3, tolerance=1e-7)
+    options = {"step": 3e-3, "tolerance": 1e-7, "initial_weight": 1.0, "initial_temperature": 0.3}
+    run = pbrl(problem, penalty_weight=10.0, iterations=1500, **options)
     assert run.history["penalty_weight"].iloc[-1] == 10.0 and run.history["gradient_mapping"][:20].min() <= 1e-7
 
 
@@ -288,7 +289,9 @@ def test_continuation_runs_to_the_last_weight_and_to_the_models_temperature():
     assert np.allclose(run.history["penalty_weight"][:6], [1, 2, 4, 8, 16, 16])
     constant = pbrl(game, penalty_weight=16.0, iterations=10, continuation=0)
     assert (constant.history["penalty_weight"] == 16).all()
-    small = pbrl(game, penalty_weight=0.5, iterations=2)  # never from above
+    default = pbrl(game, penalty_weight=16.0, iterations=4)
+    assert np.allclose(default.history["penalty_weight"], [4, 8, 16, 16, 16])
+    small = pbrl(game, penalty_weight=0.5, initial_weight=3.0, iterations=2)  # never from above
     assert (small.history["penalty_weight"] == 0.5).all()
     model = stackelberg.problem(game).lower_model(run.upper)
     assert np.isclose(value_penalty(model, run.lower).value, run.penalty)  # the end is at the model's own τ

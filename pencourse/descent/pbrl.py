@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 
 import numpy as np
 
@@ -88,9 +88,9 @@ def pbrl_states(
         x, policy = new_x, moved
 
 
-def _levels(last: float, first: float | None, length: int) -> Iterator[float]:
+def _levels(last: float, first: float, length: int) -> Iterator[float]:
     """Yield numbers that run geometrically from `first` to `last` in `length` steps and stay there, without end."""
-    run = np.geomspace(last if first is None else first, last, length, endpoint=False).tolist()
+    run = np.geomspace(first, last, length, endpoint=False).tolist()
     return chain(run, repeat(last))
 
 
@@ -113,7 +113,7 @@ def pbrl(
     oracle_steps: int | None = None,
     oracle_step: float = 1.0,
     continuation: float = 0.5,
-    initial_weight: float | None = 1.0,
+    initial_weight: float | None = None,
     initial_temperature: float | None = None,
     simultaneous: bool = False,
     start: Array | None = None,
@@ -152,7 +152,7 @@ def pbrl(
         Share of the iterations in which λ runs from `initial_weight` to `penalty_weight`, and τ from
         `initial_temperature` to the problem's own, geometrically. 0 keeps both constant.
     initial_weight, initial_temperature : float, optional
-        Where continuation starts; None keeps λ or τ constant.
+        Where continuation starts: λ/4 and 3τ unless given; their last values keep them constant.
     simultaneous : bool
         Move x by what holds at the policy before its step, as in the paper's algorithm.
     start, initial_policy : array, optional
@@ -199,12 +199,13 @@ def pbrl(
     share = checked_number("continuation", continuation, 0.0, 1.0, allowed="a number from 0 to 1")
     length = int(share * iterations)
     weight = _positive("penalty_weight", penalty_weight)
-    first = None if initial_weight is None else min(_positive("initial_weight", initial_weight), weight)
-    temperatures: Iterable[float | None] = repeat(None)
+    first = weight / 4 if initial_weight is None else min(_positive("initial_weight", initial_weight), weight)
     own = safe.lower_model(safe.initial_upper)
-    if initial_temperature is not None and own.temperature > 0:
-        run = _levels(own.temperature, _positive("initial_temperature", initial_temperature), length)
-        temperatures = chain((next(run) for _ in range(length)), repeat(None))
+    warm = 3 * own.temperature
+    if initial_temperature is not None:
+        warm = _positive("initial_temperature", initial_temperature)
+    warmer = _levels(own.temperature, warm, length) if own.temperature > 0 else repeat(0.0)
+    temperatures: Iterator[float | None] = chain(islice(warmer, length), repeat(None))
     policy = None if initial_policy is None else checked_policy(initial_policy, own.n_states, own.n_actions)
     states = pbrl_states(
         safe,
@@ -262,7 +263,7 @@ def pbrl_partial(
     safe = checked(stated(problem))
     share = checked_number("continuation", continuation, 0.0, 1.0, allowed="a number from 0 to 1")
     weight = _positive("penalty_weight", penalty_weight)
-    first = None if initial_weight is None else min(_positive("initial_weight", initial_weight), weight)
+    first = weight / 4 if initial_weight is None else min(_positive("initial_weight", initial_weight), weight)
     length = int(share * iterations)
     states = pbrl_states(
         safe,
