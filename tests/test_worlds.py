@@ -2,12 +2,13 @@
 
 import collections
 import types
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
 import pytest
 
-from pencourse import MDP, Entropy, NoRegularizer, SquaredNorm, evaluate, solve, worlds
+from pencourse import MDP, Entropy, NoRegularizer, SquaredNorm, cases, evaluate, solve, worlds
 
 LAKES = {"4x4": ["SFFF", "FHFH", "FFFH", "HFFG"]}
 NAMES = ["FrozenLake-v1", "CliffWalking-v1", "Taxi-v4"]
@@ -218,3 +219,26 @@ def test_every_successor_is_as_likely_as_another():
     drawn = (mdp.transition > 0).mean(axis=(0, 1))  # 20,000 draws of 3 in 10
     np.testing.assert_allclose(drawn, 0.3, atol=5 * np.sqrt(0.21 / 20000))
     assert mdp.transition[mdp.transition > 0].var() == pytest.approx(1 / 18, abs=0.003)  # uniform on three's simplex
+
+
+def test_the_smugglers_landscape_has_two_basins_more_than_its_flattest_penalty():
+    """Lessons 07 and 08 rest on this: giving up is a local optimum of φ and of φ₂₀, and none of φ₁."""
+    game = worlds.smuggler_game()
+    problem = cases.stackelberg.problem(game)
+
+    def heights(check, patrol):
+        x = np.array([[1 - check, check], [1 - patrol, patrol], [1.0, 0.0]])
+        model = problem.lower_model(x)
+        plan = solve(model)
+        phi = problem.upper_objective(x, evaluate(model, plan.policy)).value
+        tilted = [solve(replace(model, reward=model.reward + problem.upper_reward(x) / w)) for w in (20.0, 1.0)]
+        return [phi] + [
+            w * (plan.expected_return - t.expected_return) for w, t in zip((20.0, 1.0), tilted, strict=True)
+        ]
+
+    corner = np.array(heights(0.0, 0.0))
+    for check, patrol in ((0.03, 0.0), (0.0, 0.03), (0.03, 0.03)):
+        phi, at_twenty, at_one = np.array(heights(check, patrol)) - corner
+        assert phi > 0 and at_twenty > 0 > at_one
+    assert (np.array(heights(0.25, 0.37)) < corner - 5).all()
+    assert heights(0.38, 0.0)[0] < min(heights(0.38, 0.1)[0], heights(0.3, 0.0)[0], heights(0.46, 0.0)[0])

@@ -1,10 +1,11 @@
-"""Where problems come from: Gymnasium's tables, gridworlds drawn as text, and random models.
+"""Where problems come from: Gymnasium's tables, gridworlds drawn as text, random models, and one smuggler.
 
 Random models take a numpy Generator; nothing here draws a number of its own.
 """
 
 from .grids import MOVES, from_gymnasium, gridworld, mixed_start, terminal_states
 from .random import random_mdp, random_stackelberg_game
+from .smuggler import smuggler_game
 
 __all__ = [
     "MOVES",
@@ -13,5 +14,6 @@ __all__ = [
     "mixed_start",
     "random_mdp",
     "random_stackelberg_game",
+    "smuggler_game",
     "terminal_states",
 ]
