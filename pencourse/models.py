@@ -26,9 +26,12 @@ def _check_dynamics(model: "MDP | StackelbergGame", n_states: int) -> None:
     allowed = "0 <= discount < 1"
     put(model, "discount", checked_number("discount", model.discount, 0.0, 1.0, allowed=allowed, open_high=True))
     put(model, "initial", checked_distributions("initial", model.initial, (n_states,)))
+    put(model, "temperature", _checked_temperature(model.temperature))
+
+
+def _checked_temperature(temperature: float) -> float:
     allowed = "a finite number, at least 0"
-    temperature = checked_number("temperature", model.temperature, 0.0, np.inf, allowed=allowed, open_high=True)
-    put(model, "temperature", temperature)
+    return checked_number("temperature", temperature, 0.0, np.inf, allowed=allowed, open_high=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +89,10 @@ class MDP:
         """
         return _trusted(self, reward=checked_array("reward", reward, self.reward.shape))
 
+    def with_temperature(self, temperature: float) -> "MDP":
+        """Return the same world at another temperature; raises ValueError if it is negative or not finite."""
+        return _trusted(self, temperature=_checked_temperature(temperature))
+
     @property
     def n_states(self) -> int:
         """S."""
@@ -106,10 +113,11 @@ class MDP:
 def _trusted(like: "MDP | StackelbergGame", **changes: Any) -> MDP:
     """Return an MDP with the fields that it shares with a checked model and those given, which are not looked at."""
     result = object.__new__(MDP)
-    for array in changes.values():
-        array.flags.writeable = False
     for name in ("transition", "reward", "discount", "initial", "temperature", "regularizer"):
-        object.__setattr__(result, name, changes[name] if name in changes else getattr(like, name))
+        value = changes[name] if name in changes else getattr(like, name)
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+        object.__setattr__(result, name, value)
     return result
 
 

@@ -42,3 +42,17 @@ def test_convergence_error_tells_what_was_reached():
     assert (error.solver, error.residual, error.tolerance, error.iterations) == ("somebody", 0.5, 1e-10, 7)
     assert str(error) == "somebody reached a residual of 0.5 after 7 iterations; asked was 1e-10."
     assert isinstance(error, RuntimeError)
+
+
+def test_the_same_world_with_another_reward_or_temperature(draw):
+    mdp = draw(0)
+    other = mdp.with_reward(2 * mdp.reward)
+    assert other.transition is mdp.transition and np.array_equal(other.reward, 2 * mdp.reward)
+    assert (other.discount, other.temperature, other.regularizer) == (mdp.discount, mdp.temperature, mdp.regularizer)
+    assert not other.reward.flags.writeable and other.initial is mdp.initial
+    warmer = mdp.with_temperature(0.7)
+    assert warmer.temperature == 0.7 and warmer.reward is mdp.reward and mdp.temperature == 0.1
+    with pytest.raises(ValueError, match=r"reward has shape \(6, 2\); allowed is \(6, 3\)"):
+        mdp.with_reward(mdp.reward[:, :2])
+    with pytest.raises(ValueError, match=r"temperature is -1\.0; allowed is a finite number, at least 0"):
+        mdp.with_temperature(-1.0)

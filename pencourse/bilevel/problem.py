@@ -130,7 +130,8 @@ class CheckedProblem:
 
     def _array(self, method: str, what: str, values: Any, shape: tuple[int, ...]) -> Array:
         if type(values) is np.ndarray and values.dtype == np.float64 and values.shape == shape:
-            if math.isfinite(values.sum()):  # no NaN, no infinity: nothing to say, and nothing to copy
+            flat = values.reshape(-1)
+            if math.isfinite(flat.dot(flat)):  # no NaN, no infinity: nothing to say, and nothing to copy
                 return values
         return checked_array(f"{self._name(method)}: {what}", values, shape)
 
@@ -154,8 +155,11 @@ class CheckedProblem:
         upper = found.upper_gradient
         if np.isscalar(upper) and upper == 0:
             upper = np.zeros(self.initial_upper.shape)
+        value = found.value
+        if not (isinstance(value, float) and math.isfinite(value)):
+            value = float(self._array(method, "value", value, ()))
         return Objective(
-            float(self._array(method, "value", found.value, ())),
+            value,
             self._array(method, "policy_gradient", found.policy_gradient, shape),
             self._array(method, "upper_gradient", upper, self.initial_upper.shape),
             tuple(

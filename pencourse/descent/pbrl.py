@@ -1,7 +1,6 @@
 """PBRL: the loop, and the two runners that put it together."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import chain, islice, repeat
 
 import numpy as np
@@ -61,7 +60,7 @@ def pbrl_states(
     for weight, temperature in zip(weights, temperatures, strict=False):
         model = problem.lower_model(x)
         if temperature is not None:
-            model = replace(model, temperature=temperature)
+            model = model.with_temperature(temperature)
         refuse_unregularised(model)
         best, oracle_solves = oracle(model)
         policy = best.policy if policy is None else policy
