@@ -1,4 +1,4 @@
-"""Speed of `solve` beside other ways to the same optimum: `make bench`.
+"""Speed of `solve` beside other ways to the same optimum, and of PBRL's iterations: `make bench`.
 
 The unit is one hot `np.linalg.solve(I − γP_π, r)` at the same number of states, on one thread, measured in the same
 run between the blocks of everything else, so that a busy or a slow machine moves both sides alike. Each figure is a
@@ -32,6 +32,7 @@ from pencourse import exact, worlds
 A, DISCOUNT, TEMPERATURE, RESIDUAL = 5, 0.9, 0.1, 1e-10
 # In units: (gate, aim)
 GOALS = {(100, None): (7, 3.5), (100, 4): (11, 7), (400, None): (5, 1.5), (400, 4): (9, 6.5)}
+DESCENT_GOAL, DESCENT_STEPS = (16, 8), 300  # (gate, aim) in units for one iteration
 MISSING = [name for name in ("quantecon", "mdptoolbox") if importlib.util.find_spec(name) is None]
 
 Task = tuple[str, Callable[[], np.ndarray], float]  # name, run that returns V*, (1 − γ)·error allowed, in mdp.scale
@@ -71,6 +72,44 @@ def main() -> None:
                 label = f"τ = {temperature:<4g}{name}"
                 print(f"{label:36}{1e3 * seconds:9.3f}{seconds / unit:9.1f}{seconds / unit / ours:8.1f}{verdict}")
         print(f"{'one unit':36}{1e3 * unit:9.3f}{1:9.1f}")
+    descent(blocks)
+
+
+def descent(blocks: int) -> None:
+    """Measure one iteration of each method of descent on a random game with 100 states and 5 x 5 actions."""
+    game = worlds.random_stackelberg_game(np.random.default_rng(0), 100, A, A, DISCOUNT, temperature=TEMPERATURE)
+    model = pc.follower_mdp(game, np.full((100, A), 1 / A))
+    runs = {
+        "pbrl, value penalty": lambda n: pc.pbrl(game, iterations=n),
+        "pbrl, Bellman penalty": lambda n: pc.pbrl(game, penalty="bellman", iterations=n),
+        "pbrl_partial": lambda n: pc.pbrl_partial(game, iterations=n),
+        "hypergradient_descent": lambda n: pc.hypergradient_descent(game, iterations=n),
+    }
+    print(f"\nOne iteration of descent, S = 100, {A} x {A} actions; {DESCENT_STEPS} iterations, all of them done")
+    print(f"{'':36}{'ms':>9}{'units':>9}   gate {DESCENT_GOAL[0]}, aim {DESCENT_GOAL[1]} units for pbrl")
+    for name, run in runs.items():
+        done = len(run(20).history) - 1  # hot, too
+        if done != 20:
+            raise RuntimeError(f"{name} stopped after {done} of 20 iterations.")
+        unit = unit_of(model)
+        units, seconds = [], []
+        for _ in range(max(3, blocks // 3)):
+            units.append(_block(unit, 200))
+            began = time.perf_counter()
+            done = len(run(DESCENT_STEPS).history) - 1
+            seconds.append((time.perf_counter() - began) / done)
+        one, took = statistics.median(units), statistics.median(seconds)
+        verdict = ""
+        if name.startswith("pbrl,"):
+            verdict = next(
+                (
+                    word
+                    for goal, word in zip(DESCENT_GOAL[::-1], ("   meets the aim", "   within the gate"), strict=True)
+                    if took <= goal * one
+                ),
+                "   MISSES THE GATE",
+            )
+        print(f"{name:36}{1e3 * took:9.3f}{took / one:9.1f}{verdict}")
 
 
 def _soft(mdp: pc.MDP) -> list[Task]:
@@ -120,8 +159,8 @@ def soft_value_iteration(mdp: pc.MDP) -> np.ndarray:
             return value
 
 
-def _measure(mdp: pc.MDP, tasks: list[Task], blocks: int) -> Iterator[tuple[str, float, float]]:
-    """Yield for each task its name, its seconds and those of the unit measured between its blocks."""
+def unit_of(mdp: pc.MDP) -> Callable[[], object]:
+    """Return the unit, hot: np.linalg.solve(I − γP_π, r) for the uniform policy."""
     kernel = np.einsum("sa,sat->st", np.full((mdp.n_states, A), 1 / A), mdp.transition)
     system, right = np.eye(mdp.n_states) - DISCOUNT * kernel, mdp.reward.mean(axis=1)
 
@@ -129,6 +168,12 @@ def _measure(mdp: pc.MDP, tasks: list[Task], blocks: int) -> Iterator[tuple[str,
         return np.linalg.solve(system, right)
 
     unit()
+    return unit
+
+
+def _measure(mdp: pc.MDP, tasks: list[Task], blocks: int) -> Iterator[tuple[str, float, float]]:
+    """Yield for each task its name, its seconds and those of the unit measured between its blocks."""
+    unit = unit_of(mdp)
     unit_runs = max(1, int(0.05 / _block(unit, 1)))
     for name, task, accuracy in tasks:
         with warnings.catch_warnings():

@@ -365,3 +365,17 @@ def test_partial_minimisation_refuses_what_is_not_minus_a_return():
 
     with pytest.raises(ValueError, match="upper_objective is not minus the return under upper_reward"):
         pbrl_partial(Claims(0), iterations=1)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_at_the_papers_size(seed):
+    """100 states, 5 by 5 actions: against the exact hypergradient on one grid of steps, and as it comes."""
+    rng = np.random.default_rng(seed)
+    game = worlds.random_stackelberg_game(rng, 100, 5, 5, 0.9, temperature=0.1)
+    grid = (1.0, 3.0, 10.0)
+    reference = max(-hypergradient_descent(game, iterations=300, step=step).objective for step in grid)
+    runs = [pbrl_partial(game, penalty_weight=100.0, iterations=149, step=step) for step in grid]
+    assert all(run.history["soft_solves"].iloc[-1] <= 301 for run in runs)
+    assert max(-run.history["hyper_objective"].iloc[-1] for run in runs) >= 0.995 * reference
+    default = pbrl(game)
+    assert -default.history["hyper_objective"].iloc[-1] >= 0.97 * reference and default.penalty < 1e-2
