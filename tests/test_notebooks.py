@@ -4,6 +4,7 @@ What the cells print is nbval's to compare; here stands what a glance at the fil
 """
 
 import ast
+import base64
 import itertools
 import re
 import textwrap
@@ -213,3 +214,11 @@ def test_headings_are_found_and_code_blocks_are_not_headings():
         """)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(source)])
     assert headings(notebook) == [(1, "One"), (2, "Two")]
+
+
+def test_the_readmes_picture_is_the_lessons():
+    cells = {cell.id: cell for cell in read(ROOT / "notebooks" / "07_landscape.ipynb").cells}
+    (picture,) = [output for output in cells["picture-landscape"].outputs if "image/png" in output.get("data", {})]
+    shown = base64.b64encode((ROOT / "docs" / "landscape.png").read_bytes()).decode()
+    assert shown == picture.data["image/png"].replace("\n", "")
+    assert "](docs/landscape.png)" in (ROOT / "README.md").read_text(encoding="utf-8")

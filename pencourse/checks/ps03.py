@@ -20,7 +20,8 @@ from . import Instance, Mistake, Task
 # Task 1: the optimistic follower. Arguments: P, r_lower, r_upper, γ, ρ.
 
 ROUNDING = 1e-8  # of max|r_lower|: differences below are rounding
-NEAR = 5e-4  # of max|r_lower|: how near a near-tie is
+NEAR = 2e-4  # of max|r_lower|: how near a near-tie is
+PROGRAM = 1e-3  # there a linear program's slack is divided by NEAR, so that 1e-9 may buy the upper level 1e-4
 
 
 def _all_returns(transition: Array, lower: Array, upper: Array, discount: float, initial: Array) -> tuple[Array, Array]:
@@ -55,6 +56,14 @@ def _is_some_optimal_return(
     worst, best = returns[optimal].min(), returns[optimal].max()
     slack = 1e-6 * abs(best)
     return bool(worst - slack <= float(found) <= best + slack)
+
+
+def _is_no_less_than_optimal(
+    found: Array, transition: Array, lower: Array, upper: Array, discount: float, initial: Array
+) -> bool:
+    """Tell whether the upper level earns at least what the best optimal follower brings."""
+    best = _optimistic(transition, lower, upper, discount, initial)
+    return bool(float(found) >= best - 1e-6 * abs(best))
 
 
 def _among(
@@ -92,10 +101,29 @@ def _coin(P: Array, low: Array, up: Array, g: float, rho: Array) -> float:
     return _among(_really_tied(P, low, g, rho), P, low, up, g, rho, mean=True)
 
 
-def _short_sighted_tie(P: Array, low: Array, up: Array, g: float, rho: Array) -> float:
+def _settled_by(ahead: Array, P: Array, low: Array, up: Array, g: float, rho: Array) -> float:
+    """Return the upper return of the policy that takes, of equally good actions, the first with the most `ahead`."""
     tied = _really_tied(P, low, g, rho)
-    policy = np.eye(low.shape[1])[np.where(tied, up, -np.inf).argmax(axis=1)]
+    policy = np.eye(low.shape[1])[np.where(tied, ahead, -np.inf).argmax(axis=1)]
     return evaluate(MDP(P, up, g, rho), policy).expected_return
+
+
+def _short_sighted_tie(P: Array, low: Array, up: Array, g: float, rho: Array) -> float:
+    return _settled_by(up, P, low, up, g, rho)
+
+
+def _half_way(P: Array, low: Array, up: Array, g: float, rho: Array) -> tuple[float, float]:
+    """Settle ties by the upper values of one optimal follower, and by those of a follower who obeys."""
+    world = MDP(P, up, g, rho)
+    one = evaluate(world, solve(MDP(P, low, g, rho)).policy).value
+    first, second = (_settled_by(up + g * P @ value, P, low, up, g, rho) for value in (one, solve(world).value))
+    return first, second
+
+
+def _least_paid(P: Array, low: Array, up: Array, g: float, rho: Array) -> float:
+    """Forbid an action by the least reward there is: what it leads to stays."""
+    gain = np.where(_really_tied(P, low, g, rho), up, up.min())
+    return solve(MDP(P, gain, g, rho)).expected_return
 
 
 def _between(P: Array, low: Array, up: Array, g: float, rho: Array) -> float:
@@ -105,6 +133,10 @@ def _between(P: Array, low: Array, up: Array, g: float, rho: Array) -> float:
 
 def _short_sighted_follower(P: Array, low: Array, up: Array, g: float, rho: Array) -> float:
     return _among(low >= low.max(axis=1, keepdims=True), P, low, up, g, rho)
+
+
+def _obeys(P: Array, low: Array, up: Array, g: float, rho: Array) -> float:
+    return solve(MDP(P, up, g, rho)).expected_return
 
 
 def _mixing(weight: float) -> Callable[..., float]:
@@ -127,11 +159,20 @@ def _too_wide(width: float) -> Callable[..., float]:
 
 
 def _with_ties(
-    rng: np.random.Generator, n_states: int, n_actions: int, discount: float, ties: int, *, extra: int = 1
+    rng: np.random.Generator,
+    n_states: int,
+    n_actions: int,
+    discount: float,
+    ties: int,
+    *,
+    extra: int = 1,
+    deep: bool = False,
 ) -> tuple[Array, Array, Array, float, Array]:
     """Draw P, r_lower, r_upper, γ, ρ with `extra` further optimal actions in each of the first `ties` states.
 
-    What is not tied is worse by 5 per cent of max|r_lower| or more.
+    What is not tied is worse by 5 per cent of max|r_lower| or more. Without ties it is wrong to obey; with them, to
+    settle them by what the upper level is paid today, and if `deep` also by one step of policy iteration, or to forbid
+    actions by a low reward.
     """
     while True:
         mdp = random_mdp(rng, n_states, n_actions, discount, branching=min(3, n_states))
@@ -148,13 +189,16 @@ def _with_ties(
             continue
         drawn = (mdp.transition, lower, upper, discount, rng.dirichlet(np.ones(n_states)))
         best = _optimistic(*drawn)
-        near = _short_sighted_tie(*drawn) if ties else _short_sighted_follower(*drawn)
-        if abs(best - near) > 0.01 * abs(best):  # looking one step ahead must show
+        if abs(best) < 0.1 * np.abs(upper).max():  # errors are measured against it
+            continue
+        near = [_short_sighted_tie(*drawn)] if ties else [_short_sighted_follower(*drawn), _obeys(*drawn)]
+        near += [*_half_way(*drawn), _least_paid(*drawn)] if deep else []
+        if min(abs(best - other) for other in near) > 0.01 * abs(best):
             return drawn
 
 
 def _draw_follower(rng: np.random.Generator) -> Iterator[Instance]:
-    drawn = _with_ties(rng, 5, 3, 0.9, 5)
+    drawn = _with_ties(rng, 5, 3, 0.9, 5, deep=True)
     transition, lower, upper, discount, initial = drawn
     yield Instance("ties in every state, γ = 0.9", drawn)
     yield Instance("rewards of size 1e3", (transition, 1e3 * lower, 1e3 * upper, discount, initial))
@@ -169,12 +213,13 @@ def _draw_follower(rng: np.random.Generator) -> Iterator[Instance]:
     # The third action is almost as good as the two best, and the upper level would like it very much.
     plan = solve(MDP(transition, lower, discount, initial), tolerance=1e-13)
     states, last = np.arange(5), plan.action_value.argmin(axis=1)
-    short = plan.value - plan.action_value[states, last]
-    lower[states, last] += short - NEAR * np.abs(lower).max()
+    lower[states, last] += plan.value - plan.action_value[states, last]  # now they tie
+    lower[states, last] -= NEAR * np.abs(lower).max()
     upper[states, last] += 5.0
-    yield Instance("actions that are nearly as good as the best", (transition, lower, upper, discount, initial))
+    label = "actions that are nearly as good as the best"
+    yield Instance(label, (transition, lower, upper, discount, initial), PROGRAM)
     tiny = (transition, 1e-6 * lower, upper, discount, initial)
-    yield Instance("lower rewards of size 1e-6, and actions that are nearly as good as the best", tiny)
+    yield Instance(f"lower rewards of size 1e-6, and {label}", tiny, PROGRAM)
 
 
 MIXED = "Your follower plans for a mixture of both rewards and gives up some of its own."
@@ -198,7 +243,7 @@ optimistic_return = Task(
         ),
         Mistake(
             "Your follower obeys: it maximises the upper reward and has forgotten its own.",
-            lambda P, low, up, g, rho: _among(np.ones_like(up), P, low, up, g, rho),
+            _obeys,
         ),
         *(Mistake(MIXED, _mixing(weight)) for weight in (1.0, 0.1, 1e-2, 1e-4, 1e-6)),
         *(Mistake(TOO_WIDE, _too_wide(width)) for width in (1e-2, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)),
@@ -221,7 +266,14 @@ optimistic_return = Task(
             "Your result is an average per step, and not the discounted sum.",
             lambda P, low, up, g, rho: (1 - g) * _optimistic(P, low, up, g, rho),
         ),
+        Mistake(
+            "Your result is more than any optimal follower can bring: an action that is not optimal for it is played"
+            " or counted somewhere (is every tolerance relative to the rewards?).",
+            _least_paid,
+            _is_no_less_than_optimal,
+        ),
     ),
+    tolerance=1e-5,
 )
 
 
@@ -246,7 +298,7 @@ def _flip(discount: float, found: float, laid_off: float, ended: float, pay: flo
 
 
 def _balance(g: float, q: float, f: float, e: float, w: float, *, early: float = 1.0) -> float:
-    """Return the wage at which staying and leaving are worth the same; early = 1/γ pays the first step elsewhere."""
+    """Return the wage at which staying and leaving are worth the same; early = 1/γ does not discount the move."""
     return early * w * g * (q - f) / (1 - g + g * (q + e))
 
 
@@ -288,7 +340,7 @@ flip_wage = Task(
             lambda g, q, f, e, w: w,
         ),
         Mistake(
-            "Your clerk is never laid off where he works.",
+            "Your clerk is never laid off.",
             lambda g, q, f, e, w: _balance(g, q, 0.0, e, w),
         ),
         Mistake(
@@ -300,8 +352,20 @@ flip_wage = Task(
             lambda g, q, f, e, w: _balance(g, 1.0, f, e, w),
         ),
         Mistake(
-            "Your clerk is paid elsewhere in the very step of leaving.",
+            "Your clerk does not wait: what lies elsewhere begins a step after the move and is discounted.",
             lambda g, q, f, e, w: _balance(g, q, f, e, w, early=1 / g),
+        ),
+        Mistake(
+            "Your clerk looks one step ahead; attempts that fail are repeated, and jobs that end are found again.",
+            lambda g, q, f, e, w: g * (q - f) * w,
+        ),
+        Mistake(
+            "Your clerk takes time to find another job, but is never laid off and never loses the other one.",
+            lambda g, q, f, e, w: _balance(g, q, 0.0, 0.0, w),
+        ),
+        Mistake(
+            "Your wage has the wrong sign: who easily finds a job elsewhere stays for a high wage only.",
+            lambda g, q, f, e, w: -_balance(g, q, f, e, w),
         ),
         Mistake(
             "Your clerk does not discount.",
@@ -379,6 +443,43 @@ def _changes(lower: Array, upper: Array) -> dict[str, Array]:
     return {"lower": lower[1] - lower[0], "upper": upper[1] - upper[0]}
 
 
+def _quotient(x: Array, terms: Sequence[Term], discount: float, kernels: Array, lower: Array, upper: Array) -> Array:
+    """Take central differences of the form: some digits, and none where the slope of the share is tiny."""
+    step, rewards = 1e-5, {"lower": lower, "upper": upper}
+    moved = [_weight(x + sign * step)[:, None] for sign in (-1, 1)]
+    result = np.zeros(len(x))
+    for term in terms:
+        ends = []
+        for second in moved:
+            kernel = (1 - second[:, :, None]) * kernels[0] + second[:, :, None] * kernels[1]
+            reward = (1 - second) * rewards[term.channel][0] + second * rewards[term.channel][1]
+            ends.append((term.mass * (reward + discount * kernel @ term.next_value)).sum(axis=1))
+        result += (ends[1] - ends[0]) / (2 * step)
+    return result
+
+
+def _is_right_to_some_digits(
+    found: Array, x: Array, terms: Sequence[Term], discount: float, kernels: Array, lower: Array, upper: Array
+) -> bool:
+    """Tell whether the error is small beside the form, whether or not it is beside the derivative."""
+    rewards = {"lower": lower, "upper": upper}
+    size = sum(
+        np.abs(term.mass).sum(axis=1).max() * (np.abs(rewards[term.channel]).max() + np.abs(term.next_value).max())
+        for term in terms
+    )
+    return bool(np.abs(found - _pulled(x, terms, discount, kernels, lower, upper)).max() <= 1e-5 * size)
+
+
+def _backwards(x: Array, terms: Sequence[Term], discount: float, kernels: Array, lower: Array, upper: Array) -> Array:
+    """Multiply the kernel by the next value on the side of the state one comes from."""
+    change, weight, total = kernels[1] - kernels[0], _weight(x), np.zeros(len(x))
+    for term in terms:
+        gain = _changes(lower, upper)[term.channel] + discount * np.einsum("san,s->na", change, term.next_value)
+        total += (term.mass * gain).sum(axis=1)
+    result: Array = weight * (1 - weight) * total
+    return result
+
+
 def _mixed_model(x: Array, terms: Sequence[Term], discount: float, kernels: Array, lower: Array, upper: Array) -> Array:
     """Put the model itself where its change belongs."""
     second = _weight(x)[:, None]
@@ -435,6 +536,8 @@ def _draw_pull_back(rng: np.random.Generator) -> Iterator[Instance]:
     yield Instance("rewards of size 1e3", (x, terms, 0.6, kernels, 1e3 * lower, 1e3 * upper))
     yield Instance("two kernels that are the same", (x, terms, 0.6, np.stack([kernels[0]] * 2), lower, upper))
     yield Instance("γ = 0", (x, terms, 0.0, *world))
+    ends = rng.choice([-1.0, 1.0], size=7) * rng.uniform(17.0, 20.0, size=7)
+    yield Instance("knobs that are turned nearly all the way", (ends, terms, 0.6, *world))
 
 
 pull_back = Task(
@@ -462,8 +565,13 @@ pull_back = Task(
             lambda x, terms, g, P, low, up: g * _general(x, terms, _changes(low, up), P[1] - P[0], 1.0),
         ),
         Mistake(
-            "Your pull-back leaves out the kernel, which depends on x as well.",
+            "Nothing of the kernel is left in your pull-back; it depends on x as well, and next_value belongs to the"
+            " state one comes to.",
             lambda x, terms, g, P, low, up: _general(x, terms, _changes(low, up), P[1] - P[0], 0.0),
+        ),
+        Mistake(
+            "Your pull-back reads the kernel backwards: next_value belongs to the state one comes to.",
+            _backwards,
         ),
         Mistake(
             "Your pull-back leaves out the rewards.",
@@ -472,6 +580,10 @@ pull_back = Task(
         Mistake(
             "Your pull-back reads the lower level's reward in every term, whatever its channel.",
             lambda x, terms, g, P, low, up: _general(x, _renamed(terms), _changes(low, up), P[1] - P[0], g),
+        ),
+        Mistake(
+            "Your pull-back takes one channel for the other.",
+            lambda x, terms, g, P, low, up: _pulled(x, terms, g, P, up, low),
         ),
         Mistake(
             "Your pull-back drops the terms of channel 'upper'.",
@@ -501,6 +613,12 @@ pull_back = Task(
         Mistake(
             "Your pull-back is spread evenly over the states; each entry of x moves one state only.",
             lambda x, terms, g, P, low, up: np.full(len(x), _pulled(x, terms, g, P, low, up).mean()),
+        ),
+        Mistake(
+            "Your derivative is right to some digits, as a difference quotient is, and those are not enough where a"
+            " knob is turned nearly all the way.",
+            _quotient,
+            _is_right_to_some_digits,
         ),
     ),
 )

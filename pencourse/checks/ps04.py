@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ..models import MDP
+from ..penalties import value_penalty
 from ..planning import solve
+from ..regularizers import Entropy, Regularizer, SquaredNorm
 from ..simplex import random_policy
 from ..typing import Array
 from ..worlds import random_mdp
@@ -156,6 +158,53 @@ def _unregularised(P: Array, r: Array, g: float, rho: Array, t: float, prior: Ar
     return result
 
 
+def _by_the_library(regularizer: Regularizer, size: float) -> Callable[..., Array]:
+    """Return the mistake of a reward r + τπ₀ − size τ‖π₀‖² and a regulariser that do not make h together."""
+
+    def compute(P: Array, r: Array, g: float, rho: Array, t: float, prior: Array, pi: Array) -> Array:
+        paid = r + t * (prior - size * (prior**2).sum(axis=1, keepdims=True))
+        penalty = value_penalty(MDP(P, paid, g, rho, t, regularizer), pi)
+        result: Array = penalty.weight * penalty.gap
+        return result
+
+    return compute
+
+
+def _other_values_ahead(shift: bool) -> Callable[..., Array]:
+    """Return the mistake of values ahead without regulariser, or (shift) with that of the plain squared norm."""
+
+    def compute(P: Array, r: Array, g: float, rho: Array, t: float, prior: Array, pi: Array) -> Array:
+        model = MDP(P, r, g, rho, t, SquaredNorm()) if shift else MDP(P, r, g, rho)
+        ahead = solve(model).action_value
+        result: Array = _visits(P, g, rho, pi) * _gap(ahead, t, prior, pi, _greedy(ahead, t, prior))
+        return result
+
+    return compute
+
+
+def _prior_counted_twice(P: Array, r: Array, g: float, rho: Array, t: float, prior: Array, pi: Array) -> Array:
+    """Take Q* of the shifted reward, and charge π for leaving the prior once more."""
+    best, ahead = _best(P, r, g, t, prior)
+    shifted = ahead + t * prior - t * _distance(prior, np.zeros_like(prior))[:, None]
+    top = (best * ahead).sum(axis=1) - t * _distance(best, prior)
+    result: Array = _visits(P, g, rho, pi) * (top - (pi * shifted).sum(axis=1) + t * _distance(pi, prior))
+    return result
+
+
+def _best_action(P: Array, r: Array, g: float, rho: Array, t: float, prior: Array, pi: Array) -> Array:
+    """Measure the gap from the largest Q*, which no row earns without a charge."""
+    _, ahead = _best(P, r, g, t, prior)
+    gap = ahead.max(axis=1) - (pi * ahead).sum(axis=1) + t * _distance(pi, prior)
+    result: Array = _visits(P, g, rho, pi) * gap
+    return result
+
+
+def _maximiser_free_of_charge(P: Array, r: Array, g: float, rho: Array, t: float, prior: Array, pi: Array) -> Array:
+    best, ahead = _best(P, r, g, t, prior)
+    result: Array = _visits(P, g, rho, pi) * (((best - pi) * ahead).sum(axis=1) + t * _distance(pi, prior))
+    return result
+
+
 def _draw_prices(rng: np.random.Generator) -> Iterator[Instance]:
     for n_states, n_actions, discount, temperature in ((5, 3, 0.9, 0.7), (7, 4, 0.6, 3.0)):
         kernel = random_mdp(rng, n_states, n_actions, discount, branching=2).transition
@@ -181,6 +230,9 @@ def _sure_in_some_states(prior: Array) -> Array:
     result: Array = np.where((np.arange(len(prior)) % 2 == 0)[:, None], sure, prior)
     return result
 
+
+WRONG_SIZE = "Part of your regulariser depends on the state and has the wrong size; values of other states feel it."
+ENTROPY = "Your regulariser is the entropy (the library's, if no other is named), not a squared distance."
 
 prices = Task(
     _prices,
@@ -233,6 +285,18 @@ prices = Task(
             lambda P, r, g, rho, t, prior, pi: _prices(P, r, g, rho, 2 * t, prior, pi),
         ),
         Mistake("Your gap knows no regulariser: it is the one for τ = 0.", _unregularised),
+        Mistake(WRONG_SIZE, _by_the_library(SquaredNorm(), 1.0)),
+        Mistake(WRONG_SIZE, _by_the_library(SquaredNorm(), -0.5)),
+        Mistake(ENTROPY, _by_the_library(Entropy(), 0.5)),
+        Mistake(ENTROPY, _by_the_library(Entropy(), 0.0)),
+        Mistake("Your Q* knows nothing of the charge that is still to come.", _other_values_ahead(False)),
+        Mistake("Your Q* is that of the plain squared norm, which forgets the prior.", _other_values_ahead(True)),
+        Mistake("Your gap counts the prior twice, in the reward and in the charge.", _prior_counted_twice),
+        Mistake("Your gap compares with the best single action, which is not free of charge either.", _best_action),
+        Mistake(
+            "Your gap compares with the best row, but lets it leave the prior free of charge.",
+            _maximiser_free_of_charge,
+        ),
         Mistake(
             "Your prices are negative: no policy is better than the best.",
             lambda P, r, g, rho, t, prior, pi: -_prices(P, r, g, rho, t, prior, pi),
@@ -313,6 +377,17 @@ def _chord(g: float, rho: float, q: float, w: float, gain: float, cost: float) -
     return (1 - g) / rho * min(cost * flip**2, _worth(g, rho, q, gain)) / flip
 
 
+def _only_if_worth(otherwise: Callable[..., float]) -> Callable[..., float]:
+    """Return the mistake of another weight where the clerk is not worth the wage."""
+
+    def compute(g: float, rho: float, q: float, w: float, gain: float, cost: float) -> float:
+        if _worth(g, rho, q, gain) >= cost * _flip(g, q, w) ** 2:
+            return _tangent(g, rho, q, w, gain, cost)
+        return otherwise(g, rho, q, w, gain, cost)
+
+    return compute
+
+
 def _draw_weight(rng: np.random.Generator) -> Iterator[Instance]:
     """Draw clerks that are worth `share` times what it costs to keep them."""
 
@@ -332,6 +407,8 @@ def _draw_weight(rng: np.random.Generator) -> Iterator[Instance]:
     yield Instance("a pay of size 1e3", arguments(0.8, 0.5, size=1e3))
 
 
+BETWEEN = "Your weight guards against the wage 0, but not against the wages between."
+
 smallest_exact_weight = Task(
     _smallest_weight,
     _draw_weight,
@@ -344,10 +421,13 @@ smallest_exact_weight = Task(
             "Your weight would do, but where a clerk is not worth the wage a smaller one does too.",
             lambda g, rho, q, w, gain, cost: 2 * cost * _flip(g, q, w) * (1 - g) / rho,
         ),
-        Mistake("Your weight guards against the wage 0, but not against the wages between.", _chord),
+        Mistake(BETWEEN, _chord),
+        Mistake(BETWEEN, lambda g, rho, q, w, gain, cost: cost * _flip(g, q, w) * (1 - g) / rho),
+        Mistake(BETWEEN, _only_if_worth(_chord)),
         Mistake(
-            "Your weight guards against the wage 0, but not against the wages between.",
-            lambda g, rho, q, w, gain, cost: cost * _flip(g, q, w) * (1 - g) / rho,
+            "Your weight is 0 where the clerk is not worth the wage, but without a price that clerk would stay for"
+            " nothing.",
+            _only_if_worth(lambda *arguments: 0.0),
         ),
         Mistake(
             "Your weight is for a penalty that counts the clerk's first step only; the value penalty counts all.",
@@ -381,8 +461,13 @@ smallest_exact_weight = Task(
             "Your weight does not know what a step of work gains the employer.",
             lambda g, rho, q, w, gain, cost: _tangent(g, rho, q, w, 1.0, cost),
         ),
+        Mistake(
+            "Your employer gains from a clerk who is at work at the start for sure.",
+            lambda g, rho, q, w, gain, cost: _tangent(g, rho, q, w, gain / rho, cost),
+        ),
     ),
     tolerance=1e-5,
+    not_finite="Your weight is NaN or infinite (a root of a negative number?), but a finite one is enough",
 )
 
 
@@ -467,11 +552,48 @@ def _changed(index: int, change: Callable[..., float]) -> Callable[..., Array]:
     return compute
 
 
+def _third(compare: Callable[[Array, Array, float], float]) -> Callable[..., Array]:
+    """Return the mistake of other competitors; compare gets f and p of the whole table, and the level of one point."""
+
+    def compute(f: Array, p: Array, weight: float, slack: float) -> Array:
+        near = _near_minimisers(f, p, weight, slack)
+        result = _worst_case(f, p, weight, slack)
+        result[2] = max(value - compare(f, p, own) for value, own in zip(f[near], p[near], strict=True))
+        return result
+
+    return compute
+
+
+def _running(turn: int) -> Callable[..., Array]:
+    """Return the mistake of a running minimum over points sorted by p only; turn = −1 turns the order of ties."""
+
+    def compute(f: Array, p: Array, weight: float, slack: float) -> Array:
+        values, levels = f.ravel()[::turn], p.ravel()[::turn]
+        order = np.argsort(levels, kind="stable")
+        near = _near_minimisers(values, levels, weight, slack)[order]
+        result = _worst_case(f, p, weight, slack)
+        result[2] = (values[order] - np.minimum.accumulate(values[order]))[near].max()
+        return result
+
+    return compute
+
+
+def _of_the_first(f: Array, p: Array, weight: float, slack: float) -> Array:
+    """Return the numbers of the first exact minimiser."""
+    near = np.zeros(f.shape, dtype=bool)
+    near.flat[(f + weight * p).argmin()] = True
+    result: Array = _measured(f, p, near)[0]
+    return result
+
+
 def _of_one_point(f: Array, p: Array, weight: float, slack: float) -> Array:
     """Return the numbers of the ε-minimiser with the largest penalty."""
     rows = _measured(f, p, _near_minimisers(f, p, weight, slack))
     result: Array = rows[rows[:, 0].argmax()]
     return result
+
+
+_same_level = _third(lambda f, p, own: float(f[p == own].min()))
 
 
 def _table(rng: np.random.Generator, n_upper: int, n_lower: int) -> tuple[Array, Array]:
@@ -487,28 +609,39 @@ def _table(rng: np.random.Generator, n_upper: int, n_lower: int) -> tuple[Array,
 
 
 def _draw_tables(rng: np.random.Generator) -> Iterator[Instance]:
-    def instance(label: str, n_upper: int, n_lower: int, weight: float, slack: float, size: float = 1.0) -> Instance:
+    def instance(
+        label: str, n_upper: int, n_lower: int, weight: float, slack: float, *tempting: Callable[..., Array]
+    ) -> Instance:
+        """Draw a table on which those mistakes show, and some others."""
         while True:
             f, p = _table(rng, n_upper, n_lower)
-            drawn = (size * f, p, size * weight, size * slack)
-            right, rows = _worst_case(*drawn), _measured(*drawn[:2], _near_minimisers(*drawn))
+            drawn = (f, p, weight, slack)
             if slack == 0:
                 return Instance(label, drawn)
-            # Points exactly ε above the minimum must count, no point may be the worst in all respects, and ties must
-            # matter.
-            strictly = _measured(*drawn[:2], _strictly(*drawn)).max(axis=0)
-            fears = np.where(p == 0, f, -np.inf).max(axis=1).min() > f[p == 0].min()
-            if fears and (strictly != right).any() and not (rows == right).all(axis=1).any() and right[2] > 0:
+            right, rows = _worst_case(*drawn), _measured(f, p, _near_minimisers(*drawn))
+            # Points exactly ε above the minimum must count, no point may be the worst in all respects, the regret be
+            # neither 0 nor the theorem's ε, and the pessimist's optimum not f*.
+            strictly = _measured(f, p, _strictly(*drawn)).max(axis=0)
+            fears = np.where(p == 0, f, -np.inf).max(axis=1).min()
+            if (
+                (strictly != right).any()
+                and not (rows == right).all(axis=1).any()
+                and 0 < right[2] < slack
+                and fears > f[p == 0].min()
+                and all(mistake(*drawn)[2] != right[2] for mistake in tempting)
+            ):
                 return Instance(label, drawn)
 
-    yield instance("a small weight", 6, 7, 0.5, 1.0)
-    yield instance("a moderate weight", 6, 7, 1.5, 0.75)
-    yield instance("a large weight", 9, 5, 8.0, 1.5)
-    yield instance("many y and few x", 3, 20, 1.0, 0.5)
+    yield instance("a small weight", 6, 7, 0.5, 1.0, _same_level)
+    yield instance("a moderate weight", 6, 7, 1.5, 0.75, _running(1))
+    yield instance("a large weight", 9, 5, 8.0, 1.5, _running(-1))
+    yield instance("many y and few x", 3, 20, 1.0, 0.5, _same_level, _running(1))
     yield instance("ε = 0", 6, 7, 1.0, 0.0)
-    yield instance("objectives of size 1e3", 6, 7, 2.0, 1.0, size=1024.0)
+    f, p, weight, slack = instance("", 6, 7, 2.0, 1.0, _running(-1)).arguments
+    yield Instance("objectives of size 1e3", (1024 * f, p, 1024 * weight, 1024 * slack))
 
 
+SAME_LEVEL = "Your third number leaves out other points at the very same level."
 NOT_ITS_OWN_LEVEL = "Your third number does not compare each point at its own level, but at a wider one."
 
 worst_case = Task(
@@ -527,6 +660,7 @@ worst_case = Task(
             "Your set holds the points that are nearly best for their own x; nearly best over all x and y is asked.",
             lambda f, p, weight, slack: _measured(f, p, _within_rows(f, p, weight, slack)).max(axis=0),
         ),
+        Mistake("Your set holds the exact minimisers only.", _of_the_first),
         Mistake(
             "Your set is that of the weight 1, whatever weight is given.",
             lambda f, p, weight, slack: _measured(f, p, _near_minimisers(f, p, 1.0, slack)).max(axis=0),
@@ -593,8 +727,19 @@ worst_case = Task(
             ),
         ),
         Mistake(
-            "Your third number leaves out other points at the very same level.",
+            SAME_LEVEL,
             lambda f, p, weight, slack: _measured(f, p, _near_minimisers(f, p, weight, slack), strict=True).max(axis=0),
+        ),
+        Mistake(SAME_LEVEL, _running(1)),
+        Mistake(SAME_LEVEL, _running(-1)),
+        Mistake("Your third number knows the very same level only; a smaller penalty is allowed too.", _same_level),
+        Mistake(
+            "Your third number is the theorem's bound ε; how large the regret really is is asked.",
+            _changed(2, lambda f, p, weight, slack, right: slack),
+        ),
+        Mistake(
+            "Your numbers are the theorem's bounds; how bad the ε-minimisers really are is asked.",
+            lambda f, p, weight, slack: np.array([_bound(f, weight, slack), slack, slack]),
         ),
         Mistake("Your third number compares with points of the same x only.", _same_x),
     ),

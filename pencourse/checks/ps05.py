@@ -1,9 +1,12 @@
 """Problem set 05: a reward with two given penalties, exploration, a certificate of gaps, the bias to first order.
 
-Each `Task` is called with the student's function, and with a seed for other instances.
+Each `Task` is called with the student's function, and with a seed for other instances. Most mistakes are the taught way
+with one thing changed; the function that follows it takes that as an option.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linprog
@@ -18,7 +21,7 @@ from ..regularizers import Entropy, Regularizer, SquaredNorm
 from ..simplex import random_policy
 from ..typing import Array
 from ..worlds import mixed_start, random_mdp
-from . import Instance, Mistake, Task
+from . import Function, Instance, Mistake, Task
 
 
 def _garnet(
@@ -36,14 +39,19 @@ def _garnet(
     return MDP(mdp.transition, reward, discount, start, temperature, regularizer or Entropy())
 
 
-def _occupancy(transition: Array, initial: Array, discount: float, policy: Array) -> Array:
-    return evaluate(MDP(transition, np.zeros_like(policy), discount, initial), policy).occupancy
+def _visits(P: Array, start: Array, g: float, y: Array, way: str = "right") -> Array:
+    """Return the occupancy of y, or what is taken for it: of an average step, or from a flow along the wrong index."""
+    system = np.eye(len(start)) - g * np.einsum("sa,sat->st", y, P)
+    solved: Array = np.linalg.solve(system if way == "backwards" else system.T, start)
+    return (1 - g) * solved if way == "per step" else solved
 
 
-def _backwards(transition: Array, initial: Array, discount: float, policy: Array) -> Array:
-    moves = np.einsum("sa,sat->st", policy, transition)
-    result: Array = np.linalg.solve(np.eye(len(initial)) - discount * moves, initial)
-    return result
+Changes = Mapping[str, Mapping[str, Any]]  # for each sentence, the options with which one does what it says
+
+
+def _told(compute: Function, changes: Changes) -> list[Mistake]:
+    """Return a mistake for each sentence: `compute` with these options."""
+    return [Mistake(sentence, partial(compute, **options)) for sentence, options in changes.items()]
 
 
 # Task 1: a reward with two given penalties. Arguments: P, ρ, γ, y, V*, entries, share of p_B, share of p_V.
@@ -51,71 +59,44 @@ def _backwards(transition: Array, initial: Array, discount: float, policy: Array
 Entries = tuple[tuple[int, int], tuple[int, int]]
 
 
-def _designed(
-    P: Array, rho: Array, g: float, y: Array, V: Array, entries: Entries, share_b: float, share_v: float
-) -> Array:
+def _designed(P: Array, rho: Array, g: float, y: Array, V: Array, entries: Entries, b: float, v: float) -> Array:
     """Measure both penalties of a loss of 1 in each entry; penalties are linear in the losses."""
-    without = V[:, None] - g * P @ V
+    reward: Array = V[:, None] - g * P @ V
     measured = []
     for entry in entries:
-        reward = without.copy()
-        reward[entry] -= 1.0
-        mdp = MDP(P, reward, g, rho)
+        lowered = reward.copy()
+        lowered[entry] -= 1.0
+        mdp = MDP(P, lowered, g, rho)
         measured.append((bellman_penalty(mdp, y).value, value_penalty(mdp, y).value))
-    losses = np.linalg.solve(np.transpose(measured), [share_b * (rho @ V), share_v * (rho @ V)])
-    for entry, loss in zip(entries, losses, strict=True):
-        without[entry] -= loss
-    return without
-
-
-def _losses(
-    rho: Array, y: Array, entries: Entries, weights: Array, targets: tuple[float, float], *, played: bool = True
-) -> Array:
-    """Solve Σ_k weight(s_k) y(a_k|s_k) c_k = target, first row with weight ρ."""
-    states = [state for state, _ in entries]
-    chance = np.array([y[entry] if played else 1.0 for entry in entries])
-    return np.linalg.solve(np.array([rho[states] * chance, weights[states] * chance]), np.array(targets))
-
-
-def _lowered(base: Array, entries: Entries, losses: Array) -> Array:
-    reward = base.copy()
+    losses = np.linalg.solve(np.transpose(measured), [b * (rho @ V), v * (rho @ V)])
     for entry, loss in zip(entries, losses, strict=True):
         reward[entry] -= loss
     return reward
 
 
 def _designed_with(
-    P: Array,
-    rho: Array,
-    g: float,
-    y: Array,
-    V: Array,
-    entries: Entries,
-    share_b: float,
-    share_v: float,
-    *,
+    *given: Any,
     ahead: float | None = None,
-    weights: Array | None = None,
-    optimum: float | None = None,
+    way: str = "right",
+    optimum: str = "right",
     played: bool = True,
-    sign: float = 1.0,
+    alone: bool = False,
+    rows: bool = False,
+    targets: Function = np.array,
+    losses: Function = np.array,
 ) -> Array:
-    """Follow the taught way with one thing changed."""
-    weights = _occupancy(P, rho, g, y) if weights is None else weights
-    optimum = float(rho @ V) if optimum is None else optimum
-    losses = _losses(rho, y, entries, weights, (share_b * optimum, share_v * optimum), played=played)
-    return _lowered(V[:, None] - (g if ahead is None else ahead) * P @ V, entries, sign * losses)
-
-
-def _whole_rows(
-    P: Array, rho: Array, g: float, y: Array, V: Array, entries: Entries, share_b: float, share_v: float
-) -> Array:
-    optimum = float(rho @ V)
-    weights = _occupancy(P, rho, g, y)
-    losses = _losses(rho, y, entries, weights, (share_b * optimum, share_v * optimum), played=False)
-    reward: Array = V[:, None] - g * P @ V
-    for (state, _), loss in zip(entries, losses, strict=True):
-        reward[state] -= loss
+    """Follow the taught way with one thing changed; `targets` and `losses` say what is made of the right ones."""
+    P, rho, g, y, V, entries, b, v = given
+    states = [state for state, _ in entries]
+    table = np.array([rho[states], _visits(P, rho, g, y, way)[states]])
+    if played:
+        table *= [y[entry] for entry in entries]
+    sizes = {"right": rho @ V, "mean": V.mean(), "one": 1.0}
+    wanted = targets(np.array([b, v]) * sizes[optimum])
+    found = losses(wanted / np.diag(table) if alone else np.linalg.solve(table, wanted))
+    reward: Array = V[:, None] - (g if ahead is None else ahead) * P @ V
+    for (state, action), loss in zip(entries, found, strict=True):
+        reward[state, slice(None) if rows else action] -= loss
     return reward
 
 
@@ -129,9 +110,8 @@ def _draw_designed(rng: np.random.Generator) -> Iterator[Instance]:
     yield _asked(rng, "a deterministic policy", mdp, fixed, value)
     yield _asked(rng, "a V* that is the same everywhere", mdp, policy, np.full(5, float(rng.uniform(2.0, 3.0))))
     start = mixed_start(np.eye(5)[rng.integers(5)], 0.05)
-    yield _asked(
-        rng, "a start that hardly ever looks elsewhere", MDP(mdp.transition, mdp.reward, 0.6, start), policy, value
-    )
+    seldom = MDP(mdp.transition, mdp.reward, 0.6, start)
+    yield _asked(rng, "a start that hardly ever looks elsewhere", seldom, policy, value)
 
 
 def _asked(rng: np.random.Generator, label: str, mdp: MDP, policy: Array, value: Array) -> Instance:
@@ -148,75 +128,39 @@ def _asked(rng: np.random.Generator, label: str, mdp: MDP, policy: Array, value:
     return Instance(label, arguments)
 
 
-designed_reward = Task(
-    _designed,
-    _draw_designed,
-    (
-        Mistake(
-            "With your reward tomorrow's value counts in full, so V* is another one.",
-            lambda *given: _designed_with(*given, ahead=1.0),
-        ),
-        Mistake(
-            "Your reward pays V* itself in every step, so V* becomes many times larger.",
-            lambda *given: _designed_with(*given, ahead=0.0),
-        ),
-        Mistake(
-            "Your losses are chosen as if y always played the entry's action.",
-            lambda *given: _designed_with(*given, played=False),
-        ),
-        Mistake(
-            "Your penalties are the shares themselves, whatever the optimal return is.",
-            lambda *given: _designed_with(*given, optimum=1.0),
-        ),
-        Mistake(
-            "Your shares are of the average of V* over all states, not of the optimal return.",
-            lambda *given: _designed_with(*given, optimum=float(np.mean(given[4]))),
-        ),
-        Mistake(
-            "Your value penalty is an average per step: the visits of your occupancy sum to 1.",
-            lambda *given: _designed_with(*given, weights=(1 - given[2]) * _occupancy(*given[:4])),
-        ),
-        Mistake(
-            "Your occupancy flows backwards: look at which index of P_π is the state one comes from.",
-            lambda *given: _designed_with(*given, weights=_backwards(*given[:4])),
-        ),
-        Mistake(
-            "Your two shares are exchanged: the Bellman penalty has the one that the value penalty should have.",
-            lambda P, rho, g, y, V, entries, bellman, value: _designed_with(P, rho, g, y, V, entries, value, bellman),
-        ),
-        Mistake(
-            "Your two entries are raised and not lowered, so that their actions become the best of all.",
-            lambda *given: _designed_with(*given, sign=-1.0),
-        ),
-        Mistake(
-            "Your reward lowers every action of the two states, so that V* sinks and nothing is lost by choosing.",
-            _whole_rows,
-        ),
-        Mistake(
-            "Your reward has the right V*, but no action loses anything: both penalties are 0.",
-            lambda *given: _designed_with(*given, sign=0.0),
-        ),
-    ),
-)
+DESIGNED: Changes = {
+    "With your reward tomorrow's value counts in full, so V* is another one.": {"ahead": 1.0},
+    "Your reward pays V* itself in every step, so V* becomes many times larger.": {"ahead": 0.0},
+    "Your losses are chosen as if y always played the entry's action.": {"played": False},
+    "Your penalties are the shares themselves, whatever the optimal return is.": {"optimum": "one"},
+    "Your shares are of the average of V* over all states, not of the optimal return.": {"optimum": "mean"},
+    "Your value penalty is an average per step: the visits of your occupancy sum to 1.": {"way": "per step"},
+    "Your occupancy flows backwards: look at which index of P_π is the state one comes from.": {"way": "backwards"},
+    "Your two shares are exchanged: the Bellman penalty has the one that the value penalty should have.": {
+        "targets": np.flip
+    },
+    "Your two losses are exchanged: each stands at the other's entry.": {"losses": np.flip},
+    "Each of your losses makes up one of the penalties, but each adds to both.": {"alone": True},
+    "Your two entries are raised and not lowered, so that their actions become the best of all.": {
+        "losses": np.negative
+    },
+    "Your reward lowers every action of the two states, so that V* sinks and nothing is lost by choosing.": {
+        "rows": True,
+        "played": False,
+    },
+    "Your reward has the right V*, but no action loses anything: both penalties are 0.": {"losses": np.zeros_like},
+}
+
+designed_reward = Task(_designed, _draw_designed, _told(_designed_with, DESIGNED))
 
 
 # Task 2: how much exploration. Arguments: P, ρ_env, γ, y, κ.
 
 
-def _sides(P: Array, start: Array, g: float, y: Array, bound: float) -> tuple[Array, Array]:
-    """Return d − κρ in every state for no exploration and for nothing else."""
-    even = np.full(len(start), 1 / len(start))
-    return (
-        _occupancy(P, start, g, y) - bound * start,
-        _occupancy(P, even, g, y) - bound * even,
-    )
-
-
 def _least(P: Array, start: Array, g: float, y: Array, bound: float) -> float:
     """Minimise ε by a linear program: d_ε ≤ κρ_ε is linear in ε, and so is d_ε = (I − γP_y)⁻ᵀρ_ε, a variable too."""
     n = len(start)
-    mdp = MDP(P, np.zeros_like(y), g, start)
-    flow = np.eye(n) - g * policy_transition(mdp, y).T
+    flow = np.eye(n) - g * policy_transition(MDP(P, np.zeros_like(y), g, start), y).T
     slope = 1 / n - start
     found = linprog(
         np.append(np.zeros(n), 1.0),
@@ -230,59 +174,56 @@ def _least(P: Array, start: Array, g: float, y: Array, bound: float) -> float:
     return float(found.x[-1])
 
 
-def _crossing(none: Array, full: Array, states: np.ndarray | None = None) -> float:
-    """Return the least ε with (1−ε) none + ε full ≤ 0 where it has to fall for that."""
-    keep = none > 1e-12 if states is None else (none > 1e-12) & states
-    return float(np.max(none[keep] / (none[keep] - full[keep]), initial=0.0))
-
-
-def _fixed_occupancy(P: Array, start: Array, g: float, y: Array, bound: float) -> float:
-    visits = _occupancy(P, start, g, y)
-    return _crossing(visits - bound * start, visits - bound / len(start))
-
-
-def _uniform_occupancy(P: Array, start: Array, g: float, y: Array, bound: float) -> float:
+def _sides(P: Array, start: Array, g: float, y: Array, bound: float) -> tuple[Array, Array]:
+    """Return d − κρ in every state for no exploration and for nothing else."""
     even = np.full(len(start), 1 / len(start))
-    visits = _occupancy(P, even, g, y)
-    return _crossing(visits - bound * start, visits - bound / len(start))
+    return _visits(P, start, g, y) - bound * start, _visits(P, even, g, y) - bound * even
 
 
-def _per_step(P: Array, start: Array, g: float, y: Array, bound: float) -> float:
-    return _crossing(*_sides(P, start, g, y, bound / (1 - g)))
-
-
-def _every_crossing(P: Array, start: Array, g: float, y: Array, bound: float) -> float:
-    none, full = _sides(P, start, g, y, bound)
-    crossings = none / (none - full)
-    inside = np.isfinite(crossings) & (crossings >= 0) & (crossings <= 1)
-    return float(np.max(crossings[inside], initial=0.0))
-
-
-def _reversed_flow(P: Array, start: Array, g: float, y: Array, bound: float) -> float:
-    even = np.full(len(start), 1 / len(start))
-    return _crossing(_backwards(P, start, g, y) - bound * start, _backwards(P, even, g, y) - bound * even)
-
-
-def _not_divided(P: Array, start: Array, g: float, y: Array, bound: float) -> float:
-    ones = np.ones(len(start))
-    return _crossing(
-        _occupancy(P, start, g, y) - bound * start,
-        np.linalg.solve(np.eye(len(start)) - g * np.einsum("sa,sat->ts", y, P), ones) - bound * ones,
-    )
-
-
-def _added(P: Array, start: Array, g: float, y: Array, bound: float) -> float:
-    """Add ε·uniform to the start without taking ε away from it, but let the occupancy be right."""
-    none, full = _sides(P, start, g, y, bound)
+def _crossing_with(
+    *given: Any,
+    way: str = "right",
+    first: str = "start",
+    second: str = "even",
+    uniform: float | None = None,
+    added: bool = False,
+    states: str = "all",
+) -> float:
+    """Follow the taught way with one thing changed: the largest ε at which a line from above 0 comes down to it."""
+    P, start, g, y, bound = given
+    even = np.full(len(start), 1 / len(start) if uniform is None else uniform)
+    starts = {"start": start, "even": even}
+    none = _visits(P, starts[first], g, y, way) - bound * start
+    full = _visits(P, starts[second], g, y, way) - bound * even
     keep = none > 1e-12
-    return float(np.max(none[keep] / -full[keep], initial=0.0))
+    if states == "crossing":  # also the lines that come from below
+        with np.errstate(divide="ignore", invalid="ignore"):
+            keep = np.isfinite(none / (none - full)) & (none * full <= 0)
+    elif states == "started in":
+        keep = keep & (start > 0)
+    elif states == "worst":
+        keep = keep & (none == none.max())
+    return float(np.max(none[keep] / ((0.0 if added else none[keep]) - full[keep]), initial=0.0))
 
 
-def _ratio(mdp: MDP, policy: Array, epsilon: float) -> float:
-    start = mixed_start(mdp.initial, epsilon)
-    visits = _occupancy(mdp.transition, start, mdp.discount, policy)
-    reached = visits > 1e-12
-    return float((visits[reached] / start[reached]).max())
+def _bisected(P: Array, start: Array, g: float, y: Array, bound: float, *, average: bool = False) -> float:
+    """Search as if the guarantee could not be lost again; or ask the mean of d/ρ, and not the largest, to be ≤ κ."""
+    none, full = _sides(P, start, g, y, bound)
+    even = 1 / len(start)
+
+    def enough(epsilon: float) -> bool:
+        excess = (1 - epsilon) * none + epsilon * full
+        if average:
+            return bool((excess / ((1 - epsilon) * start + epsilon * even)).mean() <= 0)
+        return bool(excess.max() <= 1e-12)
+
+    low, high = (1e-9 if average else 0.0), 1.0
+    if enough(low):
+        return 0.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
 
 
 NEAR_ZERO = 1e5  # where 0 is right: 1e-7 of it, since a tolerance is relative to 1e-12 at least
@@ -291,39 +232,59 @@ NEAR_ZERO = 1e5  # where 0 is right: 1e-7 of it, since a tolerance is relative t
 def _draw_exploration(rng: np.random.Generator) -> Iterator[Instance]:
     for n_states, n_actions, discount in ((6, 3, 0.9), (8, 2, 0.7)):
         mdp = _garnet(rng, n_states, n_actions, discount)
-        start = np.eye(n_states)[rng.integers(n_states)]
-        yield _bounded(rng, f"a single start state and γ = {discount}", mdp, start)
-    pair = np.zeros(8)
-    pair[rng.choice(8, size=2, replace=False)] = [0.7, 0.3]
-    yield _bounded(rng, "two start states", mdp, pair)
-    policy = random_policy(rng, 8, 2)
-    enough = 1.2 * _ratio(mdp, policy, 0.0)
-    arguments = (mdp.transition, mdp.initial, 0.7, policy, enough)
-    yield Instance("a start that is good enough as it is", arguments, NEAR_ZERO)
-    yield _funnel(rng)
+        start, policy = np.eye(n_states)[rng.integers(n_states)], random_policy(rng, n_states, n_actions)
+        world = (mdp.transition, start, discount, policy)
+        yield Instance(f"a single start state and γ = {discount}", (*world, _asked_ratio(rng, *world, 0.3, 0.8)))
+    yield Instance("two start states", _another_state_decides(rng))
+    plain = (mdp.transition, mdp.initial, 0.7, random_policy(rng, 8, 2))
+    enough = 20 * float(_ratios(*plain, np.zeros(1))[0])
+    yield Instance("a start that is good enough as it is", (*plain, enough), NEAR_ZERO)
+    yield Instance("a policy that always comes back to the start", _lost_again(rng))
     yield _room_never_entered(rng)
 
 
-def _bounded(rng: np.random.Generator, label: str, mdp: MDP, start: Array) -> Instance:
-    """Ask for the ratio of some ε on the branch where exploring more helps."""
-    policy = random_policy(rng, mdp.n_states, mdp.n_actions)
-    model = MDP(mdp.transition, mdp.reward, mdp.discount, start)
+def _ratios(P: Array, start: Array, g: float, y: Array, epsilons: Array) -> Array:
+    """Return the largest d/ρ for each ε; it is 0/0 where nobody ever is."""
+    share, even = epsilons[:, None], np.full(len(start), 1 / len(start))
+    visits = (1 - share) * _visits(P, start, g, y) + share * _visits(P, even, g, y)
+    mixed = (1 - share) * start + share * even
+    result: Array = np.divide(visits, mixed, out=np.zeros_like(visits), where=visits > 1e-12).max(axis=1)
+    return result
+
+
+def _asked_ratio(
+    rng: np.random.Generator, P: Array, start: Array, g: float, y: Array, least: float, most: float
+) -> float:
+    """Return the ratio at some share of the ε with the least ratio; up to there exploring more helps."""
     grid = np.linspace(0.02, 1.0, 99)
-    ratios = np.array([_ratio(model, policy, float(epsilon)) for epsilon in grid])
-    most = int(ratios.argmin())
-    epsilon = float(grid[most] * rng.uniform(0.3, 0.8))
-    bound = _ratio(model, policy, epsilon)
-    return Instance(label, (mdp.transition, start, mdp.discount, policy, bound))
+    best = grid[_ratios(P, start, g, y, grid).argmin()]
+    return float(_ratios(P, start, g, y, np.array([best * rng.uniform(least, most)]))[0])
 
 
-def _funnel(rng: np.random.Generator) -> Instance:
-    """Draw a model that flows into the start state, so that the uniform start is worse than a little exploration."""
-    mdp = _garnet(rng, 6, 3, 0.9)
-    home = rng.integers(6)
-    transition = 0.3 * mdp.transition
-    transition[:, :, home] += 0.7
-    model = MDP(transition, mdp.reward, 0.9, mixed_start(np.eye(6)[home], 0.0))
-    return _bounded(rng, "a policy that always comes back to the start", model, model.initial)
+def _another_state_decides(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Draw a model in which the state that is furthest off without exploration is not the one that needs most."""
+    while True:
+        mdp, policy, start = _garnet(rng, 8, 2, 0.7), random_policy(rng, 8, 2), np.zeros(8)
+        start[rng.choice(8, size=2, replace=False)] = [0.7, 0.3]
+        world = (mdp.transition, start, 0.7, policy)
+        bound = _asked_ratio(rng, *world, 0.3, 0.8)
+        if _crossing_with(*world, bound, states="worst") < 0.9 * _crossing_with(*world, bound):
+            return (*world, bound)
+
+
+def _lost_again(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Draw a model that flows into the start state, so that the guarantee is lost again before ε = ½."""
+    while True:
+        mdp, policy = _garnet(rng, 6, 3, 0.9), random_policy(rng, 6, 3)
+        home = rng.integers(6)
+        transition = 0.3 * mdp.transition
+        transition[:, :, home] += 0.7
+        world = (transition, np.eye(6)[home], 0.9, policy)
+        bound = _asked_ratio(rng, *world, 0.75, 0.95)
+        none, full = _sides(*world, bound)
+        rises = (none < 0) & (full > 0)
+        if rises.any() and (none[rises] / (none[rises] - full[rises])).min() < 0.45:
+            return (*world, bound)
 
 
 def _room_never_entered(rng: np.random.Generator) -> Instance:
@@ -332,80 +293,50 @@ def _room_never_entered(rng: np.random.Generator) -> Instance:
     transition = np.zeros((6, 3, 6))
     transition[:4, :, :4] = inner.transition
     transition[4:] = rng.dirichlet(np.ones(6), size=(2, 3))
-    start = np.append(inner.initial, [0.0, 0.0])
-    policy = random_policy(rng, 6, 3)
-    model = MDP(transition, np.zeros((6, 3)), 0.9, start)
-    arguments = (transition, start, 0.9, policy, 1.1 * _ratio(model, policy, 0.0))
-    return Instance("states that are never reached", arguments, NEAR_ZERO)
+    world = (transition, np.append(inner.initial, [0.0, 0.0]), 0.9, random_policy(rng, 6, 3))
+    enough = 1.1 * float(_ratios(*world, np.zeros(1))[0])
+    return Instance("states that are never reached", (*world, enough), NEAR_ZERO)
 
+
+CROSSINGS: Changes = {
+    "Your occupancy is that of ρ_env, whatever ε is; y starts elsewhere once ρ is mixed.": {"second": "start"},
+    "Your occupancy is that of the uniform start, whatever ε is.": {"first": "even"},
+    "Your ratio compares ρ with an average per step: the visits of your occupancy sum to 1.": {"way": "per step"},
+    "Your occupancy flows backwards: look at which index of P_π is the state one comes from.": {"way": "backwards"},
+    "Your ρ does not sum to 1: the uniform distribution has 1/S in every state.": {"uniform": 1.0},
+    "Your ρ does not sum to 1: what goes to the uniform distribution has to be taken from ρ_env.": {"added": True},
+    "With your ε there are states, outside of ρ_env, in which the guarantee fails.": {"states": "started in"},
+    "Your ε is enough for the state that is worst without exploration, but another one needs more.": {
+        "states": "worst"
+    },
+    "Your ε is larger than necessary: in some states exploring more makes the ratio worse, not better.": {
+        "states": "crossing"
+    },
+}
 
 exploration_needed = Task(
     _least,
     _draw_exploration,
     (
-        Mistake(
-            "Your occupancy is that of ρ_env, whatever ε is; y starts elsewhere once ρ is mixed.",
-            _fixed_occupancy,
-        ),
-        Mistake(
-            "Your occupancy is that of the uniform start, whatever ε is.",
-            _uniform_occupancy,
-        ),
+        *_told(_crossing_with, CROSSINGS),
         Mistake(
             "Your ε would be enough for every policy, but for this one a smaller ε is.",
             lambda P, start, g, y, bound: min(len(start) / (bound * (1 - g)), 1.0),
-        ),
-        Mistake(
-            "Your ratio compares ρ with an average per step: the visits of your occupancy sum to 1.",
-            _per_step,
-        ),
-        Mistake(
-            "Your occupancy flows backwards: look at which index of P_π is the state one comes from.",
-            _reversed_flow,
-        ),
-        Mistake(
-            "Your ρ does not sum to 1: the uniform distribution has 1/S in every state.",
-            _not_divided,
-        ),
-        Mistake(
-            "Your ρ does not sum to 1: what goes to the uniform distribution has to be taken from ρ_env.",
-            _added,
         ),
         Mistake(
             "Your number is the weight of ρ_env, not that of the uniform distribution.",
             lambda *given: 1 - _least(*given),
         ),
         Mistake(
-            "With your ε there are states, outside of ρ_env, in which the guarantee fails.",
-            lambda P, start, g, y, bound: _crossing(*_sides(P, start, g, y, bound), start > 0),
-        ),
-        Mistake(
-            "Your ε is larger than necessary: in some states exploring more makes the ratio worse, not better.",
-            _every_crossing,
+            "Your search misses ε that are enough, as if the guarantee could not be lost again by exploring more.",
+            _bisected,
         ),
         Mistake(
             "Your ε satisfies a condition on the average over the states, but the guarantee has to hold in each.",
-            lambda *given: _on_average(*given),
+            partial(_bisected, average=True),
         ),
     ),
 )
-
-
-def _on_average(P: Array, start: Array, g: float, y: Array, bound: float) -> float:
-    """Ask the mean of d/ρ to be at most κ, by bisection."""
-    mdp = MDP(P, np.zeros_like(y), g, start)
-
-    def excess(epsilon: float) -> float:
-        mixed = mixed_start(start, epsilon)
-        return float((_occupancy(P, mixed, g, y) / mixed).mean()) - bound
-
-    low, high = 1e-9, 1.0
-    if excess(low) <= 0 or mdp.n_states == 1:
-        return 0.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if excess(middle) > 0 else (low, middle)
-    return high
 
 
 # Task 3: a certificate that can fail. Arguments: model, y, the claimed gaps, tolerance.
@@ -431,15 +362,69 @@ def _residual(mdp: MDP, policy: Array, gap: Array) -> Array:
     return _gap_at(mdp, policy, _claimed_value(mdp, policy, gap)) - gap
 
 
+def _provable(mdp: MDP, policy: Array, gap: Array) -> float:
+    """Return the least tolerance that the residual proves."""
+    return float(np.abs(_residual(mdp, policy, gap)).max()) / (1 - mdp.discount)
+
+
 def _proved(mdp: MDP, policy: Array, gap: Array, tolerance: float) -> bool:
-    return bool(np.abs(_residual(mdp, policy, gap)).max() <= (1 - mdp.discount) * tolerance)
+    return _provable(mdp, policy, gap) <= tolerance
 
 
-def _residual_of(mdp: MDP, value: Array, temperature: float | None = None) -> float:
-    model = mdp
-    if temperature is not None:
-        model = MDP(mdp.transition, mdp.reward, mdp.discount, mdp.initial, temperature, mdp.regularizer)
-    return float(np.abs(optimality_operator(model, value) - value).max())
+def _true_gap(mdp: MDP, policy: Array) -> Array:
+    return bellman_penalty(mdp, policy).gap
+
+
+def _error(mdp: MDP, policy: Array, gap: Array, of: str) -> Array:
+    """Return what a certificate looks at, in every state."""
+    at = evaluate(mdp, policy)
+    if of == "residual":
+        return _residual(mdp, policy, gap)
+    if of == "gaps":
+        return gap - _true_gap(mdp, policy)
+    if of == "gaps by V^y":
+        return gap - _gap_at(mdp, policy, at.value)
+    if of == "values":
+        return _claimed_value(mdp, policy, gap) - solve(mdp).value
+    if of == "residual at τ = 0":
+        model = MDP(mdp.transition, mdp.reward, mdp.discount, mdp.initial, 0.0, mdp.regularizer)
+        value = _claimed_value(mdp, policy, gap)
+    else:
+        model = mdp
+        value = at.value + (gap if of == "residual of one visit" else at.solve(gap, transposed=True))
+    return optimality_operator(model, value) - value
+
+
+SIZES: dict[str, Function] = {
+    "largest": lambda mdp, policy, error: np.abs(error).max(),
+    "above": lambda mdp, policy, error: error.max(),
+    "below": lambda mdp, policy, error: -error.min(),
+    "mean": lambda mdp, policy, error: np.abs(error).mean(),
+    "two-norm": lambda mdp, policy, error: np.linalg.norm(error),
+    "from ρ": lambda mdp, policy, error: abs(mdp.initial @ error),
+    "along y": lambda mdp, policy, error: abs(evaluate(mdp, policy).occupancy @ error),
+}
+
+
+def _proved_with(
+    *given: Any,
+    of: str = "residual",
+    size: str = "largest",
+    factor: str = "1 − γ",
+    relative: float = 0.0,
+    clipped: bool = False,
+    positive: bool = False,
+) -> bool:
+    """Follow the taught way with one thing changed."""
+    mdp, policy, gap, tolerance = given
+    if positive and gap.min() < 0:
+        return False
+    claim = np.maximum(gap, 0.0) if clipped else gap
+    g = mdp.discount
+    allowed = tolerance * {"1": 1.0, "1 − γ": 1 - g, "(1 − γ)/γ": (1 - g) / g}[factor]
+    if relative:
+        allowed += relative * np.abs(_claimed_value(mdp, policy, claim)).min()
+    return bool(SIZES[size](mdp, policy, _error(mdp, policy, claim, of)) <= allowed)
 
 
 def _sandwiched(mdp: MDP, policy: Array, gap: Array, tolerance: float) -> bool:
@@ -450,12 +435,10 @@ def _sandwiched(mdp: MDP, policy: Array, gap: Array, tolerance: float) -> bool:
     return bool(bellman - 1e-9 <= value <= largest * bellman + 1e-9)
 
 
-def _true_gap(mdp: MDP, policy: Array) -> Array:
-    return bellman_penalty(mdp, policy).gap
+TIGHT = 1e-6
 
 
 def _draw_claims(rng: np.random.Generator) -> Iterator[Instance]:
-    tight = 1e-6
     regularizers: tuple[tuple[str, float, Regularizer], ...] = (
         ("τ = 0", 0.0, Entropy()),
         ("the entropy", 0.5, Entropy()),
@@ -465,23 +448,22 @@ def _draw_claims(rng: np.random.Generator) -> Iterator[Instance]:
         mdp = _garnet(rng, 6, 3, 0.9, temperature, regularizer)
         policy = random_policy(rng, 6, 3)
         gap = _true_gap(mdp, policy)
-        yield Instance(f"the right gaps, {name}", (mdp, policy, gap, tight))
-        yield Instance(f"gaps of 0 for a random policy, {name}", (mdp, policy, np.zeros(6), tight))
-        yield Instance(f"gaps at random, {name}", (mdp, policy, 3 * rng.random(6), tight))
-        yield Instance(f"the right gaps with the wrong sign, {name}", (mdp, policy, -gap, tight))
-        yield from _threshold(rng, name, mdp, policy)
-    yield from _special_claims(rng, tight)
+        yield Instance(f"the right gaps, {name}", (mdp, policy, gap, TIGHT))
+        yield Instance(f"gaps of 0 for a random policy, {name}", (mdp, policy, np.zeros(6), TIGHT))
+        yield Instance(f"gaps at random, {name}", (mdp, policy, 3 * rng.random(6), TIGHT))
+        yield Instance(f"the right gaps with the wrong sign, {name}", (mdp, policy, -gap, TIGHT))
+        claim = gap + 0.05 * rng.normal(size=6)
+        label, provable = f"gaps with errors and a tolerance just too tight, {name}", _provable(mdp, policy, claim)
+        yield Instance(label, (mdp, policy, claim, 0.97 * provable))
+        yield Instance(label.replace("too tight", "wide enough"), (mdp, policy, claim, 1.03 * provable))
+    yield from _special_errors(rng)
+    yield _unlike_errors(rng)
+    yield _room_of_its_own(rng)
+    yield from _no_way_to_choose(rng)
+    yield from _optimal_policy(rng)
 
 
-def _threshold(rng: np.random.Generator, name: str, mdp: MDP, policy: Array) -> Iterator[Instance]:
-    """Ask a claim with small errors at random for a little less and a little more than what can be proved."""
-    claim = _true_gap(mdp, policy) + 0.05 * rng.normal(size=mdp.n_states)
-    provable = float(np.abs(_residual(mdp, policy, claim)).max()) / (1 - mdp.discount)
-    yield Instance(f"gaps with errors and a tolerance just too tight, {name}", (mdp, policy, claim, 0.97 * provable))
-    yield Instance(f"gaps with errors and a tolerance just wide enough, {name}", (mdp, policy, claim, 1.03 * provable))
-
-
-def _special_claims(rng: np.random.Generator, tight: float) -> Iterator[Instance]:
+def _special_errors(rng: np.random.Generator) -> Iterator[Instance]:
     mdp = _garnet(rng, 6, 3, 0.9, 0.5)
     policy = random_policy(rng, 6, 3)
     gap = _true_gap(mdp, policy)
@@ -489,27 +471,21 @@ def _special_claims(rng: np.random.Generator, tight: float) -> Iterator[Instance
     first, second = rng.choice(6, size=2, replace=False)
     shift = np.zeros(6)
     shift[first], shift[second] = 0.2 * visits[second], -0.2 * visits[first]
-    yield Instance("errors in two states that cancel from ρ", (mdp, policy, gap + shift / visits.max(), tight))
+    yield Instance("errors in two states that cancel from ρ", (mdp, policy, gap + shift / visits.max(), TIGHT))
     for label, size in (("too large", 0.1), ("too small", -0.1)):
         claim = gap + size * rng.uniform(0.9, 1.0, size=6)
         least = float(np.abs(_residual(mdp, policy, claim)).min()) / (1 - mdp.discount)
         yield Instance(f"gaps {label} in every state", (mdp, policy, claim, 0.8 * least))
     single = gap + 0.1 * np.eye(6)[first]
-    provable = float(np.abs(_residual(mdp, policy, single)).max()) / (1 - mdp.discount)
+    provable = _provable(mdp, policy, single)
     yield Instance("an error in one state only", (mdp, policy, single, 0.8 * provable))
-    yield Instance(
-        "a tolerance just above the error of one state", (mdp, policy, single, 1.05 * provable * (1 - mdp.discount))
-    )
-    actual = float(np.abs(_claimed_value(mdp, policy, single) - solve(mdp).value).max())
+    just_above = 1.05 * provable * (1 - mdp.discount)
+    yield Instance("a tolerance just above the error of one state", (mdp, policy, single, just_above))
+    actual = float(np.abs(_error(mdp, policy, single, "values")).max())
     yield Instance("a tolerance between the error and what is proved", (mdp, policy, single, (actual + provable) / 2))
-    yield _unlike_errors(rng)
-    yield _room_of_its_own(rng)
-    yield _symmetric(rng, tight)
-    hard = _garnet(rng, 6, 3, 0.9)
-    best = solve(hard).policy
-    rounding = 1e-12 * rng.choice([-1.0, 1.0], size=6)
-    rounding[:2] = -1e-12, 1e-12
-    yield Instance("an optimal policy, and gaps of ±1e-12 by rounding", (hard, best, rounding, tight))
+    rich = MDP(mdp.transition, mdp.reward + 5, mdp.discount, mdp.initial, 0.5)  # values near 50, the same gaps
+    small = 2 * TIGHT * rng.choice([-1.0, 1.0], size=6)
+    yield Instance("errors that are small beside the values only", (rich, policy, gap + small, TIGHT))
 
 
 def _unlike_errors(rng: np.random.Generator) -> Instance:
@@ -522,10 +498,9 @@ def _unlike_errors(rng: np.random.Generator) -> Instance:
         error = evaluate(mdp, best.policy).solve(0.02 * signs)
         right = _true_gap(mdp, policy)
         claim = right + error - mdp.discount * policy_transition(mdp, policy) @ error  # its W is V* + error
-        residual = float(np.abs(_residual(mdp, policy, claim)).max())
-        if np.abs(claim - right).max() > 1.3 * residual:
-            tolerance = 1.03 * residual / (1 - mdp.discount)
-            return Instance("gaps far off and a value nearly right", (mdp, policy, claim, tolerance))
+        provable = _provable(mdp, policy, claim)
+        if np.abs(claim - right).max() > 1.3 * provable * (1 - mdp.discount):
+            return Instance("gaps far off and a value nearly right", (mdp, policy, claim, 1.03 * provable))
 
 
 def _room_of_its_own(rng: np.random.Generator) -> Instance:
@@ -541,127 +516,71 @@ def _room_of_its_own(rng: np.random.Generator) -> Instance:
     return Instance("an error in a state that is never left", (mdp, policy, claim, 0.8 * 0.1 / (1 - mdp.discount)))
 
 
-def _symmetric(rng: np.random.Generator, tight: float) -> Instance:
-    """Draw a model in which no action matters for the way and the way back is as likely."""
-    half = random_mdp(rng, 6, 1, 0.9).transition[:, 0]
-    moves = np.diag(1 - (half + half.T).sum(axis=1) / 4) + (half + half.T) / 4
-    mdp = MDP(np.repeat(moves[:, None], 3, axis=1), rng.normal(size=(6, 3)), 0.9, np.full(6, 1 / 6))
-    policy = random_policy(rng, 6, 3)
-    return Instance("the right gaps, a symmetric kernel", (mdp, policy, _true_gap(mdp, policy), tight))
+def _no_way_to_choose(rng: np.random.Generator) -> Iterator[Instance]:
+    """Draw models in which no action matters for the way; in the first the way back is as likely."""
+    half, other = (random_mdp(rng, 6, 1, 0.9).transition[:, 0] for _ in range(2))
+    symmetric = np.diag(1 - (half + half.T).sum(axis=1) / 4) + (half + half.T) / 4
+    ways = (("no choice of the way, a symmetric kernel", symmetric), ("no choice of the way", other))
+    for label, moves in ways:
+        mdp = MDP(np.repeat(moves[:, None], 3, axis=1), rng.normal(size=(6, 3)), 0.9, np.full(6, 1 / 6))
+        policy = random_policy(rng, 6, 3)
+        yield Instance(f"the right gaps, {label}", (mdp, policy, _true_gap(mdp, policy), TIGHT))
+
+
+def _optimal_policy(rng: np.random.Generator) -> Iterator[Instance]:
+    mdp = _garnet(rng, 6, 3, 0.9)
+    best = solve(mdp).policy
+    rounding = 1e-12 * rng.choice([-1.0, 1.0], size=6)
+    rounding[:2] = -1e-12, 1e-12
+    yield Instance("an optimal policy, and gaps of ±1e-12 by rounding", (mdp, best, rounding, TIGHT))
+    yield Instance("an optimal policy, and a gap of −0.1", (mdp, best, -0.1 * np.eye(6)[rng.integers(6)], TIGHT))
 
 
 # Bits tell what a certificate decides, not why; so the sentences say what was observed.
+NOT_NEGATIVE = "Your certificate accepts whatever is claimed, as long as it is not negative."
+CANCELLED = "Your certificate accepts errors in two states that cancel from ρ."
 ADDED_UP = "Your certificate accepts a tolerance just above the error of a single state; errors add up along the way."
 UNPROVED = "Your certificate accepts a claim that the residual does not prove (does it use V* or a smaller constant?)."
 UNREACHED = "Your certificate refuses a claim that the residual proves (does it compare gaps, or use another norm?)."
+
+PROVED: Changes = {
+    "Your certificate accepts gaps that are too large in every state.": {"size": "above"},
+    "Your certificate accepts gaps that are too small in every state.": {"size": "below"},
+    "Your certificate accepts an error in one state only.": {"size": "mean"},
+    "Your certificate refuses the right gaps of a policy that errs again and again along its way.": {
+        "of": "residual of one visit"
+    },
+    "Your certificate refuses the right gaps (do they flow backwards along the kernel?).": {"of": "residual backwards"},
+    "Your certificate refuses the right gaps, unless no action matters for the way.": {"of": "gaps by V^y"},
+    "Your certificate refuses the right gaps as soon as the temperature is positive.": {"of": "residual at τ = 0"},
+    "Your certificate refuses gaps that are below 0 by rounding only.": {"positive": True},
+    "Your certificate accepts a gap of −0.1 where the right one is 0.": {"clipped": True},
+    "Your certificate accepts errors that are small beside the values, but not beside the tolerance.": {
+        "relative": 1e-5
+    },
+}
 
 gap_is_proved = Task(
     _proved,
     _draw_claims,
     (
         Mistake(
-            "Your certificate accepts every claim that was tried (is there one that it refuses?).",
-            lambda mdp, policy, gap, tolerance: True,
+            "Your certificate accepts every claim that was tried (is there one that it refuses?).", lambda *_: True
         ),
-        Mistake(
-            "Your certificate refuses every claim that was tried, the right ones too.",
-            lambda mdp, policy, gap, tolerance: False,
-        ),
-        Mistake(
-            "Your certificate accepts whatever is claimed, as long as it is not negative.",
-            _sandwiched,
-        ),
-        Mistake(
-            "Your certificate accepts whatever is claimed, as long as it is not negative.",
-            lambda mdp, policy, gap, tolerance: gap.min() >= -1e-9,
-        ),
-        Mistake(
-            "Your certificate accepts errors in two states that cancel from ρ.",
-            lambda mdp, policy, gap, tolerance: (
-                abs(mdp.initial @ (_claimed_value(mdp, policy, gap) - solve(mdp).value)) <= tolerance
-            ),
-        ),
-        Mistake(
-            "Your certificate accepts errors in two states that cancel from ρ.",
-            lambda mdp, policy, gap, tolerance: (
-                abs(evaluate(mdp, policy).occupancy @ (gap - _true_gap(mdp, policy))) <= (1 - mdp.discount) * tolerance
-            ),
-        ),
-        Mistake(
-            ADDED_UP,
-            lambda mdp, policy, gap, tolerance: np.abs(_residual(mdp, policy, gap)).max() <= tolerance,
-        ),
-        Mistake(
-            ADDED_UP,
-            lambda mdp, policy, gap, tolerance: np.abs(gap - _true_gap(mdp, policy)).max() <= tolerance,
-        ),
-        Mistake(
-            "Your certificate accepts gaps that are too large in every state.",
-            lambda mdp, policy, gap, tolerance: _residual(mdp, policy, gap).max() <= (1 - mdp.discount) * tolerance,
-        ),
-        Mistake(
-            "Your certificate accepts gaps that are too small in every state.",
-            lambda mdp, policy, gap, tolerance: (-_residual(mdp, policy, gap)).max() <= (1 - mdp.discount) * tolerance,
-        ),
-        Mistake(
-            "Your certificate accepts an error in one state only.",
-            lambda mdp, policy, gap, tolerance: (
-                np.abs(_residual(mdp, policy, gap)).mean() <= (1 - mdp.discount) * tolerance
-            ),
-        ),
-        Mistake(
-            "Your certificate refuses the right gaps of a policy that errs again and again along its way.",
-            lambda mdp, policy, gap, tolerance: (
-                _residual_of(mdp, evaluate(mdp, policy).value + gap) <= (1 - mdp.discount) * tolerance
-            ),
-        ),
-        Mistake(
-            "Your certificate refuses the right gaps (do they flow backwards along the kernel?).",
-            lambda mdp, policy, gap, tolerance: (
-                _residual_of(mdp, _flown_back(mdp, policy, gap)) <= (1 - mdp.discount) * tolerance
-            ),
-        ),
-        Mistake(
-            "Your certificate refuses the right gaps as soon as the temperature is positive.",
-            lambda mdp, policy, gap, tolerance: (
-                _residual_of(mdp, _claimed_value(mdp, policy, gap), 0.0) <= (1 - mdp.discount) * tolerance
-            ),
-        ),
-        Mistake(
-            "Your certificate refuses gaps that are below 0 by rounding only.",
-            lambda mdp, policy, gap, tolerance: gap.min() >= 0 and _proved(mdp, policy, gap, tolerance),
-        ),
-        Mistake(
-            UNPROVED,
-            lambda mdp, policy, gap, tolerance: (
-                np.abs(_claimed_value(mdp, policy, gap) - solve(mdp).value).max() <= tolerance
-            ),
-        ),
-        Mistake(
-            UNPROVED,
-            lambda mdp, policy, gap, tolerance: (
-                mdp.discount * np.abs(_residual(mdp, policy, gap)).max() <= (1 - mdp.discount) * tolerance
-            ),
-        ),
-        Mistake(
-            UNREACHED,
-            lambda mdp, policy, gap, tolerance: (
-                np.abs(gap - _true_gap(mdp, policy)).max() <= (1 - mdp.discount) * tolerance
-            ),
-        ),
-        Mistake(
-            UNREACHED,
-            lambda mdp, policy, gap, tolerance: (
-                np.linalg.norm(_residual(mdp, policy, gap)) <= (1 - mdp.discount) * tolerance
-            ),
-        ),
+        Mistake("Your certificate refuses every claim that was tried, the right ones too.", lambda *_: False),
+        Mistake(NOT_NEGATIVE, _sandwiched),
+        Mistake(NOT_NEGATIVE, lambda mdp, policy, gap, tolerance: gap.min() >= -1e-9),
+        Mistake(CANCELLED, partial(_proved_with, of="values", size="from ρ", factor="1")),
+        Mistake(CANCELLED, partial(_proved_with, of="gaps", size="along y")),
+        Mistake(ADDED_UP, partial(_proved_with, factor="1")),
+        Mistake(ADDED_UP, partial(_proved_with, of="gaps", factor="1")),
+        *_told(_proved_with, PROVED),
+        Mistake(UNPROVED, partial(_proved_with, of="values", factor="1")),
+        Mistake(UNPROVED, partial(_proved_with, factor="(1 − γ)/γ")),
+        Mistake(UNREACHED, partial(_proved_with, of="gaps")),
+        Mistake(UNREACHED, partial(_proved_with, size="two-norm")),
     ),
 )
-
-
-def _flown_back(mdp: MDP, policy: Array, gap: Array) -> Array:
-    at = evaluate(mdp, policy)
-    return at.value + at.solve(gap, transposed=True)
 
 
 # Task 4: the bias to first order, with the squared norm. Arguments: P, r_f, r_l, γ, ρ, τ.
@@ -693,27 +612,21 @@ def _drop(slope: Array, curvature: float) -> float:
 
 
 def _limits_with(
-    P: Array,
-    r: Array,
-    upper: Array,
-    g: float,
-    rho: Array,
-    t: float,
-    *,
+    *given: Any,
     table: str = "values",
     spread: str = "right",
     weights: str = "right",
     factor: float = 1.0,
-    per_step: bool = False,
+    power: int = 0,
+    way: str = "right",
     regularizer: Regularizer | None = None,
 ) -> Array:
-    """Follow the taught way with one thing changed."""
+    """Follow the taught way with one thing changed; the result is multiplied by factor · τ^power."""
+    P, r, upper, g, rho, t = given
     norm = regularizer or SquaredNorm()
     best = solve(MDP(P, r, g, rho, t, norm))
-    optimal, d = best.policy, _occupancy(P, rho, g, best.policy)
-    if per_step:
-        d = (1 - g) * d
-    own = evaluate(MDP(P, upper, g, rho, t, norm), optimal)
+    d = _visits(P, rho, g, best.policy, way)
+    own = evaluate(MDP(P, upper, g, rho, t, norm), best.policy)
     side = own.side_value(upper)
     tables = {
         "values": upper + g * P @ side,
@@ -723,16 +636,16 @@ def _limits_with(
         "leader": solve(MDP(P, upper, g, rho)).action_value,
         "undiscounted": upper + P @ side,
     }
-    value, bellman = {
+    both = {
         "right": (d, d * d / rho),
         "swapped": (d * d / rho, d),
         "visits": (d, d),
         "own": (d, rho),
         "start": (rho, rho),
         "ratio": (d, d / rho),
-    }[weights]
-    spreads = _spread(optimal, tables[table], spread)
-    return factor / (2 * t) * np.array([value @ spreads, bellman @ spreads])
+    }
+    spreads = _spread(best.policy, tables[table], spread)
+    return factor * t**power / (2 * t) * np.array([weight @ spreads for weight in both[weights]])
 
 
 def _spread(policy: Array, Q: Array, kind: str) -> Array:
@@ -779,96 +692,53 @@ def _sparse(rng: np.random.Generator, n_states: int, n_actions: int, discount: f
 
 
 ENTROPY = "Your numbers are those of the entropy (which quadratic is the gap of the squared norm?)."
+ALIKE = "Your two numbers are the same, so one penalty's weights were used for both."
+
+LIMITS: Changes = {
+    "Your follower plays every action, as one with the entropy would.": {"regularizer": Entropy()},
+    "Your spread counts actions that the follower does not play (does it pay to begin, for large λ?).": {
+        "spread": "every"
+    },
+    "Your spread is taken about the follower's average, but the best δ is another.": {"spread": "expected"},
+    "Your spread is an average over the actions; what the minimisation leaves is not.": {"spread": "averaged"},
+    "Your spread changes when the leader is paid 1 more in every step, which changes no policy.": {
+        "spread": "uncentred"
+    },
+    "Your spread has the unit of a value, so that your numbers are not the square of one over τ.": {"spread": "length"},
+    "Your two numbers are exchanged: the value penalty's comes first.": {"weights": "swapped"},
+    "Your second number is small where ρ is small, although there the Bellman penalty holds back least.": {
+        "weights": "own"
+    },
+    "Your second number counts the visits once (where else in the minimisation do they come in?).": {
+        "weights": "ratio"
+    },
+    "Your numbers are twice too large: look at the value of a quadratic at its minimum.": {"factor": 2.0},
+    "Your numbers have the wrong sign: φ_λ is never above φ.": {"factor": -1.0},
+    "Your numbers do not know the temperature.": {"power": 1},
+    "Your numbers grow with the temperature, although a larger τ holds the policy back more.": {"power": 2},
+    "Your leader looks at today's reward only.": {"table": "reward"},
+    "Your leader counts tomorrow's value in full.": {"table": "undiscounted"},
+    "Your leader is charged for the follower's randomness; the leader's return has no regulariser.": {
+        "table": "charged"
+    },
+    "Your spread is that of the follower's action values; it is the leader who would like another action.": {
+        "table": "follower"
+    },
+    "Your leader's values are those of the policy that is best for the leader, not of the follower's.": {
+        "table": "leader"
+    },
+    "Your visits sum to 1, so they give an average per step and not the discounted sum.": {"way": "per step"},
+    "Your occupancy flows backwards: look at which index of P_π is the state one comes from.": {"way": "backwards"},
+}
 
 bias_limits = Task(
     _limits,
     _draw_limits,
     (
-        Mistake(ENTROPY, lambda *given: _limits_with(*given, spread="variance")),
-        Mistake(ENTROPY, lambda *given: _limits_with(*given, spread="variance", regularizer=Entropy())),
-        Mistake(
-            "Your follower plays every action, as one with the entropy would.",
-            lambda *given: _limits_with(*given, regularizer=Entropy()),
-        ),
-        Mistake(
-            "Your spread counts actions that the follower does not play (does it pay to begin, for large λ?).",
-            lambda *given: _limits_with(*given, spread="every"),
-        ),
-        Mistake(
-            "Your spread is taken about the follower's average, but the best δ is another.",
-            lambda *given: _limits_with(*given, spread="expected"),
-        ),
-        Mistake(
-            "Your spread is an average over the actions; what the minimisation leaves is not.",
-            lambda *given: _limits_with(*given, spread="averaged"),
-        ),
-        Mistake(
-            "Your spread changes when the leader is paid 1 more in every step, which changes no policy.",
-            lambda *given: _limits_with(*given, spread="uncentred"),
-        ),
-        Mistake(
-            "Your spread has the unit of a value, so that your numbers are not the square of one over τ.",
-            lambda *given: _limits_with(*given, spread="length"),
-        ),
-        Mistake(
-            "Your two numbers are exchanged: the value penalty's comes first.",
-            lambda *given: _limits_with(*given, weights="swapped"),
-        ),
-        Mistake(
-            "Your two numbers are the same, so one penalty's weights were used for both.",
-            lambda *given: _limits_with(*given, weights="visits"),
-        ),
-        Mistake(
-            "Your two numbers are the same, so one penalty's weights were used for both.",
-            lambda *given: _limits_with(*given, weights="start"),
-        ),
-        Mistake(
-            "Your second number is small where ρ is small, although there the Bellman penalty holds back least.",
-            lambda *given: _limits_with(*given, weights="own"),
-        ),
-        Mistake(
-            "Your second number counts the visits once (where else in the minimisation do they come in?).",
-            lambda *given: _limits_with(*given, weights="ratio"),
-        ),
-        Mistake(
-            "Your numbers are twice too large: look at the value of a quadratic at its minimum.",
-            lambda *given: _limits_with(*given, factor=2.0),
-        ),
-        Mistake(
-            "Your numbers do not know the temperature.",
-            lambda *given: _limits_with(*given, factor=given[5]),
-        ),
-        Mistake(
-            "Your numbers grow with the temperature, although a larger τ holds the policy back more.",
-            lambda *given: _limits_with(*given, factor=given[5] ** 2),
-        ),
-        Mistake(
-            "Your numbers have the wrong sign: φ_λ is never above φ.",
-            lambda *given: _limits_with(*given, factor=-1.0),
-        ),
-        Mistake(
-            "Your leader looks at today's reward only.",
-            lambda *given: _limits_with(*given, table="reward"),
-        ),
-        Mistake(
-            "Your leader is charged for the follower's randomness; the leader's return has no regulariser.",
-            lambda *given: _limits_with(*given, table="charged"),
-        ),
-        Mistake(
-            "Your spread is that of the follower's action values; it is the leader who would like another action.",
-            lambda *given: _limits_with(*given, table="follower"),
-        ),
-        Mistake(
-            "Your leader's values are those of the policy that is best for the leader, not of the follower's.",
-            lambda *given: _limits_with(*given, table="leader"),
-        ),
-        Mistake(
-            "Your leader counts tomorrow's value in full.",
-            lambda *given: _limits_with(*given, table="undiscounted"),
-        ),
-        Mistake(
-            "Your visits sum to 1, so they give an average per step and not the discounted sum.",
-            lambda *given: _limits_with(*given, per_step=True),
-        ),
+        Mistake(ENTROPY, partial(_limits_with, spread="variance")),
+        Mistake(ENTROPY, partial(_limits_with, spread="variance", regularizer=Entropy())),
+        Mistake(ALIKE, partial(_limits_with, weights="visits")),
+        Mistake(ALIKE, partial(_limits_with, weights="start")),
+        *_told(_limits_with, LIMITS),
     ),
 )

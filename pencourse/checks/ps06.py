@@ -1,21 +1,55 @@
 """Problem set 06: slopes in the policy and in the model, two tangents at a tie, the exact hypergradient.
 
 In tasks 2 to 4 two worlds are mixed: r_x = (1−x) r₀ + x r₁ and P_x = (1−x) P₀ + x P₁, x a number in each state or one
-for all. Each `Task` is called with the student's function, and with a seed for other instances.
+for all. Each `Task` is called with the student's function, and with a seed for other instances. Most mistakes are the
+taught way with one thing changed; the function that follows it takes that as an option.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from itertools import product
+from types import CodeType
+from typing import Any
 
 import numpy as np
 
-from ..evaluation import Evaluation, backup, evaluate
+from ..evaluation import backup, evaluate
 from ..models import MDP
 from ..planning import Plan, solve
 from ..simplex import random_policy
 from ..typing import Array
 from ..worlds import random_mdp
-from . import Instance, Mistake, Task
+from . import Function, Instance, Mistake, Task, Wrong
+
+
+@dataclass(frozen=True)
+class _ByHand(Task):
+    """A task that a function of the library would answer in a line; an answer must not name it."""
+
+    without: tuple[str, ...] = ()
+
+    def __call__(self, answer: Function, seed: int = 0) -> None:
+        named = _names(getattr(answer, "__code__", None))
+        for name in self.without:
+            if name in named:
+                raise Wrong(f"Your function uses {name}, which this task asks you to do without.")
+        super().__call__(answer, seed)
+
+
+def _names(code: CodeType | None) -> set[str]:
+    """Return the names of functions, modules and attributes that a function uses, and those inside it."""
+    if code is None:
+        return set()
+    return set(code.co_names).union(*(_names(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
+
+
+Changes = Mapping[str, Mapping[str, Any]]  # for each sentence, the options with which one does what it says
+
+
+def _told(compute: Function, changes: Changes) -> list[Mistake]:
+    """Return a mistake for each sentence: `compute` with these options."""
+    return [Mistake(sentence, partial(compute, **options)) for sentence, options in changes.items()]
 
 
 def _garnet(rng: np.random.Generator, n_states: int, n_actions: int, discount: float) -> MDP:
@@ -65,28 +99,22 @@ def _slope(P: Array, r: Array, g: float, rho: Array, t: float, price: Array, y: 
 
 
 def _slope_with(
-    P: Array,
-    r: Array,
-    g: float,
-    rho: Array,
-    t: float,
-    price: Array,
-    y: Array,
-    *,
+    *given: Any,
     visits: str = "occupancy",
-    charged: bool = True,
+    charged: float = 1.0,
     charge: float = 1.0,
+    power: int = 1,
     ahead: float | None = None,
     squared: bool = False,
     priced: bool = True,
     centre: str = "plain",
     sign: float = 1.0,
 ) -> Array:
-    """Follow the taught way with one thing changed."""
+    """Follow the taught way with one thing changed; `charged` multiplies h in the values, `charge` in the row."""
+    P, r, g, rho, t, price, y = given
     prices = price if priced else np.ones_like(price)
     system = np.eye(len(rho)) - g * np.einsum("sa,sat->st", y, P)
-    paid = (y * r).sum(axis=1) - (t / 2 * (prices * y * y).sum(axis=1) if charged else 0.0)
-    value = np.linalg.solve(system, paid)
+    value = np.linalg.solve(system, (y * r).sum(axis=1) - charged * t / 2 * (prices * y * y).sum(axis=1))
     occupancy = np.linalg.solve(system.T, rho)
     weights = {
         "occupancy": occupancy,
@@ -95,7 +123,9 @@ def _slope_with(
         "per step": (1 - g) * occupancy,
     }[visits]
     row = y * y / 2 if squared else y
-    slope = sign * weights[:, None] * (charge * t * prices * row - r - (g if ahead is None else ahead) * P @ value)
+    slope = (
+        sign * weights[:, None] * (charge * t**power * prices * row - r - (g if ahead is None else ahead) * P @ value)
+    )
     centres = {
         "plain": slope.mean(axis=1, keepdims=True),
         "weighted": (y * slope).sum(axis=1, keepdims=True),
@@ -117,72 +147,30 @@ def _draw_slope(rng: np.random.Generator) -> Iterator[Instance]:
     yield Instance("a single start state", (mdp.transition, mdp.reward, 0.9, start, 1.5, price, policy))
 
 
-policy_slope = Task(
-    _slope,
-    _draw_slope,
-    (
-        Mistake(
-            "Your slope is that of the return: the penalty sinks where the return rises.",
-            lambda *given: _slope_with(*given, sign=-1.0),
-        ),
-        Mistake(
-            "Your slope weights the states by where the agent starts, not by where it goes.",
-            lambda *given: _slope_with(*given, visits="start"),
-        ),
-        Mistake(
-            "Your occupancy flows backwards: look at which index of P_π is the state one comes from.",
-            lambda *given: _slope_with(*given, visits="backwards"),
-        ),
-        Mistake(
-            "Your slope is that of an average per step: the visits of your occupancy sum to 1.",
-            lambda *given: _slope_with(*given, visits="per step"),
-        ),
-        Mistake(
-            "Your rows do not sum to 0.",
-            lambda *given: _slope_with(*given, centre="none"),
-        ),
-        Mistake(
-            "Your rows sum to 0 when they are weighted with the policy, not as they stand.",
-            lambda *given: _slope_with(*given, centre="weighted"),
-        ),
-        Mistake(
-            "Your values leave out what the policy is charged later on.",
-            lambda *given: _slope_with(*given, charged=False),
-        ),
-        Mistake(
-            "Your slope leaves out what the row itself is charged.",
-            lambda *given: _slope_with(*given, charge=0.0),
-        ),
-        Mistake(
-            "Your charge for the row lacks the temperature.",
-            lambda *given: _slope_with(*given, charge=1 / given[4]),
-        ),
-        Mistake(
-            "Your charge for the row has the wrong sign: it makes a row attractive for being certain.",
-            lambda *given: _slope_with(*given, charge=-1.0),
-        ),
-        Mistake(
-            "Your charge for the row is the charge itself and not its derivative.",
-            lambda *given: _slope_with(*given, squared=True),
-        ),
-        Mistake(
-            "Your charge for the row is half of what its derivative is.",
-            lambda *given: _slope_with(*given, charge=0.5),
-        ),
-        Mistake(
-            "Your slope does not know the prices c.",
-            lambda *given: _slope_with(*given, priced=False),
-        ),
-        Mistake(
-            "Your action values count tomorrow in full.",
-            lambda *given: _slope_with(*given, ahead=1.0),
-        ),
-        Mistake(
-            "Your action values end with today's reward.",
-            lambda *given: _slope_with(*given, ahead=0.0),
-        ),
-    ),
-)
+SLOPES: Changes = {
+    "Your slope is that of the return: the penalty sinks where the return rises.": {"sign": -1.0},
+    "Your slope weights the states by where the agent starts, not by where it goes.": {"visits": "start"},
+    "Your occupancy flows backwards: look at which index of P_π is the state one comes from.": {"visits": "backwards"},
+    "Your slope is that of an average per step: the visits of your occupancy sum to 1.": {"visits": "per step"},
+    "Your rows do not sum to 0.": {"centre": "none"},
+    "Your rows sum to 0 when they are weighted with the policy, not as they stand.": {"centre": "weighted"},
+    "Your values leave out what the policy is charged later on.": {"charged": 0.0},
+    "Your values charge the policy twice what h says (where is the ½?).": {"charged": 2.0},
+    "Your charge is twice what h says, in the values and in the row (where is the ½?).": {
+        "charged": 2.0,
+        "charge": 2.0,
+    },
+    "Your slope leaves out what the row itself is charged.": {"charge": 0.0},
+    "Your charge for the row lacks the temperature.": {"power": 0},
+    "Your charge for the row has the wrong sign: it makes a row attractive for being certain.": {"charge": -1.0},
+    "Your charge for the row is the charge itself and not its derivative.": {"squared": True},
+    "Your charge for the row is half of what its derivative is.": {"charge": 0.5},
+    "Your slope does not know the prices c.": {"priced": False},
+    "Your action values count tomorrow in full.": {"ahead": 1.0},
+    "Your action values end with today's reward.": {"ahead": 0.0},
+}
+
+policy_slope = Task(_slope, _draw_slope, _told(_slope_with, SLOPES))
 
 
 # Task 2: the Bellman penalty's slope in x. Arguments: P₀ and P₁, r₀ and r₁, γ, ρ, τ, x, y.
@@ -206,14 +194,7 @@ def _bellman(kernels: Array, rewards: Array, g: float, rho: Array, t: float, mix
 
 
 def _bellman_with(
-    kernels: Array,
-    rewards: Array,
-    g: float,
-    rho: Array,
-    t: float,
-    mix: Array,
-    y: Array,
-    *,
+    *given: Any,
     weights: str = "right",
     way: str = "optimal",
     later: float = 1.0,
@@ -221,10 +202,11 @@ def _bellman_with(
     spread: str = "optimal",
     value: str = "optimal",
     reward: float = 1.0,
-    kernel: float = 1.0,
+    ahead: float | None = None,
     sign: float = 1.0,
 ) -> Array:
     """Follow the taught way with one thing changed."""
+    kernels, rewards, g, rho, t, mix, y = given
     mdp = _model(kernels, rewards, g, rho, t, mix)
     best, at = solve(mdp), evaluate(mdp, y)
     optimal = evaluate(mdp, best.policy)
@@ -243,10 +225,9 @@ def _bellman_with(
     }[way]
     rows = {"optimal": best.policy, "own": y, "every": np.ones_like(y)}[spread]
     mass = u + later * z[:, None] * rows
-    ahead = {"optimal": best.value, "own": at.value}[value]
-    change = _change(kernels, rewards, g, ahead)
-    dr = rewards[1] - rewards[0]
-    result: Array = sign * (mass * (reward * dr + kernel * (change - dr))).sum(axis=1)
+    values = {"optimal": best.value, "own": at.value}[value]
+    change = _change(kernels, reward * rewards, g if ahead is None else ahead, values)
+    result: Array = sign * (mass * change).sum(axis=1)
     return result
 
 
@@ -276,79 +257,35 @@ def _draw_bellman(rng: np.random.Generator) -> Iterator[Instance]:
     yield Instance("a small temperature", (kernels, rewards, 0.9, start, 0.02, mix, policy))
 
 
-bellman_slope = Task(
+BELLMAN: Changes = {
+    "Your slope holds the values of later states fixed, as if x changed the first step only.": {"later": 0.0},
+    "Your slope follows a change for one more step and no further.": {"way": "once"},
+    "Your adjoint lets the right policy move, but spreads the mass over the actions of y.": {"spread": "own"},
+    "Your adjoint puts its mass in full on every action.": {"spread": "every"},
+    "Your adjoint flows forwards in time (which solve answers to a given weight on the values?).": {"way": "backwards"},
+    "Your adjoint starts a step too early: what arrives tomorrow counts as if it were today.": {"arriving": 1.0},
+    "Your slope has the wrong sign.": {"sign": -1.0},
+    "Your slope weights the states by the visits of y: those are the value penalty's weights.": {"weights": "visits"},
+    "Your slope is that of g_B without its minimum, which moves with x as well.": {"weights": "policy"},
+    "Your best row does not know the temperature.": {"weights": "hard"},
+    "Your slope looks ahead with the values of y.": {"value": "own"},
+    "Your slope knows that x changes the reward, but not that it changes the kernel.": {"ahead": 0.0},
+    "Your slope knows that x changes the kernel, but not that it changes the reward.": {"reward": 0.0},
+    "Your change of the kernel is not discounted.": {"ahead": 1.0},
+}
+
+ALONG_Y = "Your adjoint solves with P_y (whose values are Q*, and along whose way do they depend on x?)."
+
+bellman_slope = _ByHand(
     _bellman,
     _draw_bellman,
     (
-        Mistake(
-            "Your slope holds the values of later states fixed, as if x changed the first step only.",
-            lambda *given: _bellman_with(*given, later=0.0),
-        ),
-        Mistake(
-            "Your slope follows a change for one more step and no further.",
-            lambda *given: _bellman_with(*given, way="once"),
-        ),
-        Mistake(
-            "Your adjoint solves with P_y (whose values are Q*, and along whose way do they depend on x?).",
-            lambda *given: _bellman_with(*given, way="own"),
-        ),
-        Mistake(
-            "Your adjoint solves with P_y (whose values are Q*, and along whose way do they depend on x?).",
-            lambda *given: _bellman_with(*given, way="own", spread="own"),
-        ),
-        Mistake(
-            "Your adjoint lets the right policy move, but spreads the mass over the actions of y.",
-            lambda *given: _bellman_with(*given, spread="own"),
-        ),
-        Mistake(
-            "Your adjoint puts its mass in full on every action.",
-            lambda *given: _bellman_with(*given, spread="every"),
-        ),
-        Mistake(
-            "Your adjoint flows forwards in time (which solve answers to a given weight on the values?).",
-            lambda *given: _bellman_with(*given, way="backwards"),
-        ),
-        Mistake(
-            "Your adjoint starts a step too early: what arrives tomorrow counts as if it were today.",
-            lambda *given: _bellman_with(*given, arriving=1.0),
-        ),
-        Mistake(
-            "Your slope has the wrong sign.",
-            lambda *given: _bellman_with(*given, sign=-1.0),
-        ),
-        Mistake(
-            "Your slope weights the states by the visits of y: those are the value penalty's weights.",
-            lambda *given: _bellman_with(*given, weights="visits"),
-        ),
-        Mistake(
-            "Your slope is that of the value penalty.",
-            _value_slope,
-        ),
-        Mistake(
-            "Your slope is that of g_B without its minimum, which moves with x as well.",
-            lambda *given: _bellman_with(*given, weights="policy"),
-        ),
-        Mistake(
-            "Your best row does not know the temperature.",
-            lambda *given: _bellman_with(*given, weights="hard"),
-        ),
-        Mistake(
-            "Your slope looks ahead with the values of y.",
-            lambda *given: _bellman_with(*given, value="own"),
-        ),
-        Mistake(
-            "Your slope knows that x changes the reward, but not that it changes the kernel.",
-            lambda *given: _bellman_with(*given, kernel=0.0),
-        ),
-        Mistake(
-            "Your slope knows that x changes the kernel, but not that it changes the reward.",
-            lambda *given: _bellman_with(*given, reward=0.0),
-        ),
-        Mistake(
-            "Your change of the kernel is not discounted.",
-            lambda *given: _bellman_with(*given, kernel=1 / given[2]),
-        ),
+        Mistake("Your slope is that of the value penalty.", _value_slope),
+        Mistake(ALONG_Y, partial(_bellman_with, way="own")),
+        Mistake(ALONG_Y, partial(_bellman_with, way="own", spread="own")),
+        *_told(_bellman_with, BELLMAN),
     ),
+    without=("bellman_penalty", "action_value_adjoint"),
 )
 
 
@@ -380,36 +317,21 @@ def _tangents(kernels: Array, rewards: Array, g: float, rho: Array, mix: float) 
 
 def _restricted(mdp: MDP, ties: np.ndarray, gain: Array) -> tuple[float, float]:
     """Return the least and the largest return of `gain` over the policies that play only the marked actions."""
-    first = ties.argmax(axis=1)
-    actions = np.where(ties, np.arange(ties.shape[1]), first[:, None])
+    actions = np.where(ties, np.arange(ties.shape[1]), ties.argmax(axis=1)[:, None])
     states = np.arange(mdp.n_states)[:, None]
-    ends = [
-        sign
-        * solve(
-            MDP(mdp.transition[states, actions], sign * gain[states, actions], mdp.discount, mdp.initial)
-        ).expected_return
-        for sign in (-1.0, 1.0)
-    ]
-    return ends[0], ends[1]
+    ways, gain = mdp.transition[states, actions], gain[states, actions]
+    least, largest = (solve(MDP(ways, sign * gain, mdp.discount, mdp.initial)) for sign in (-1.0, 1.0))
+    return -least.expected_return, largest.expected_return
 
 
 def _tangents_with(
-    kernels: Array,
-    rewards: Array,
-    g: float,
-    rho: Array,
-    mix: float,
-    *,
-    actions: str = "tied",
-    reward: float = 1.0,
-    kernel: float = 1.0,
-    value: str = "mixed",
+    *given: Any, actions: str = "tied", reward: float = 1.0, ahead: float | None = None, value: str = "mixed"
 ) -> Array:
     """Follow the taught way with one thing changed."""
+    kernels, rewards, g, rho, mix = given
     mdp, best, ties = _tied(kernels, rewards, g, rho, mix)
     values = {"mixed": best.value, "first": solve(MDP(kernels[0], rewards[0], g, rho)).value}[value]
-    dr = rewards[1] - rewards[0]
-    gain = reward * dr + kernel * (_change(kernels, rewards, g, values) - dr)
+    gain = _change(kernels, reward * rewards, g if ahead is None else ahead, values)
     return np.array(_restricted(mdp, ties if actions == "tied" else np.ones_like(ties), gain))
 
 
@@ -461,6 +383,20 @@ def _with_ties(rng: np.random.Generator, discount: float, ties: np.ndarray) -> t
     return kernels, rewards, discount, start, mix
 
 
+SHORT_SIGHTED: Changes = {
+    "Your slopes let each state choose for itself, without regard to where the choice leads.": {"way": "followed"},
+    "Your slopes use the visits of one optimal policy for all of them.": {"way": "one"},
+    "Your slopes know the first step only.": {"way": "start"},
+}
+
+TANGENTS: Changes = {
+    "Your slopes belong to policies that are not optimal at x.": {"actions": "all"},
+    "Your slopes know that x changes the reward, but not that it changes the kernel.": {"ahead": 0.0},
+    "Your slopes know that x changes the kernel, but not that it changes the reward.": {"reward": 0.0},
+    "Your change of the kernel is not discounted.": {"ahead": 1.0},
+    "Your slopes look ahead with the values of the first world, not with those at x.": {"value": "first"},
+}
+
 two_tangents = Task(
     _tangents,
     _draw_ties,
@@ -470,46 +406,13 @@ two_tangents = Task(
             lambda *given: np.repeat(_tangents(*given).mean(), 2),
             lambda found, *given: abs(found[0] - found[1]) <= 1e-7 * max(np.abs(found).max(), 1.0),
         ),
-        Mistake(
-            "Your two slopes are exchanged.",
-            lambda *given: _tangents(*given)[::-1],
-        ),
+        Mistake("Your two slopes are exchanged.", lambda *given: _tangents(*given)[::-1]),
         Mistake(
             "Your left slope is that of going left, with x as the distance gone: as a slope in x it changes its sign.",
             lambda *given: _tangents(*given) * [-1.0, 1.0],
         ),
-        Mistake(
-            "Your slopes belong to policies that are not optimal at x.",
-            lambda *given: _tangents_with(*given, actions="all"),
-        ),
-        Mistake(
-            "Your slopes let each state choose for itself, without regard to where the choice leads.",
-            lambda *given: _short_sighted(*given, way="followed"),
-        ),
-        Mistake(
-            "Your slopes use the visits of one optimal policy for all of them.",
-            lambda *given: _short_sighted(*given, way="one"),
-        ),
-        Mistake(
-            "Your slopes know the first step only.",
-            lambda *given: _short_sighted(*given, way="start"),
-        ),
-        Mistake(
-            "Your slopes know that x changes the reward, but not that it changes the kernel.",
-            lambda *given: _tangents_with(*given, kernel=0.0),
-        ),
-        Mistake(
-            "Your slopes know that x changes the kernel, but not that it changes the reward.",
-            lambda *given: _tangents_with(*given, reward=0.0),
-        ),
-        Mistake(
-            "Your change of the kernel is not discounted.",
-            lambda *given: _tangents_with(*given, kernel=1 / given[2]),
-        ),
-        Mistake(
-            "Your slopes look ahead with the values of the first world, not with those at x.",
-            lambda *given: _tangents_with(*given, value="first"),
-        ),
+        *_told(_tangents_with, TANGENTS),
+        *_told(_short_sighted, SHORT_SIGHTED),
     ),
 )
 
@@ -533,27 +436,22 @@ def _hyper(kernels: Array, rewards: Array, upper: Array, g: float, rho: Array, t
 
 
 def _hyper_with(
-    kernels: Array,
-    rewards: Array,
-    upper: Array,
-    g: float,
-    rho: Array,
-    t: float,
-    mix: Array,
-    *,
+    *given: Any,
     direct: float = 1.0,
     response: float = 1.0,
-    centred: bool = True,
+    power: int = 1,
+    softmax: str = "right",
     way: str = "right",
     table: str = "leader",
     visits: str = "occupancy",
     value: str = "optimal",
     channel: str = "follower",
     arriving: float | None = None,
-    direct_kernel: float = 1.0,
+    direct_ahead: float | None = None,
     direct_reward: float = 1.0,
 ) -> Array:
     """Follow the taught way with one thing changed."""
+    kernels, rewards, upper, g, rho, t, mix = given
     mdp = _model(kernels, rewards, g, rho, t, mix)
     best = solve(mdp)
     at = evaluate(mdp, best.policy)
@@ -561,26 +459,15 @@ def _hyper_with(
     side = at.side_value(paid)
     values = {"leader": backup(mdp, side, paid), "follower": best.action_value, "reward": paid}[table]
     slope = -{"occupancy": at.occupancy, "start": rho}[visits][:, None] * values
-    mean = (best.policy * slope).sum(axis=1, keepdims=True) if centred else 0.0
-    u = best.policy * (slope - mean) / t
-    mass = u + _later(at, u, g if arriving is None else arriving, way)
+    taken = {"right": (best.policy * slope).sum(axis=1, keepdims=True), "uncentred": 0.0, "own": best.policy * slope}
+    u = best.policy * (slope - taken[softmax]) / t**power
+    arrivals = (g if arriving is None else arriving) * np.einsum("sa,sat->t", u, mdp.transition)
+    later = np.zeros_like(rho) if way == "none" else at.solve(arrivals, transposed=way == "right")
+    mass = u + later[:, None] * best.policy
     ahead = {"optimal": best.value, "leader": side}[value]
     through = (mass * _change(kernels, {"follower": rewards, "leader": upper}[channel], g, ahead)).sum(axis=1)
-    dr = upper[1] - upper[0]
-    moved = _change(kernels, upper, g, side) - dr
-    gain = (at.state_action_occupancy * (direct_reward * dr + direct_kernel * moved)).sum(axis=1)
-    result: Array = response * through - direct * gain
-    return result
-
-
-def _later(at: Evaluation, u: Array, g: float, way: str) -> Array:
-    arrivals = g * np.einsum("sa,sat->t", u, at.mdp.transition)
-    z = {
-        "right": at.solve(arrivals, transposed=True),
-        "backwards": at.solve(arrivals),
-        "none": np.zeros_like(arrivals),
-    }[way]
-    result: Array = z[:, None] * at.policy
+    moved = _change(kernels, direct_reward * upper, g if direct_ahead is None else direct_ahead, side)
+    result: Array = response * through - direct * (at.state_action_occupancy * moved).sum(axis=1)
     return result
 
 
@@ -598,89 +485,42 @@ def _draw_hyper(rng: np.random.Generator) -> Iterator[Instance]:
     yield Instance("a small temperature", (kernels, rewards, upper, 0.9, start, 0.05, mix))
 
 
-hypergradient = Task(
+HYPER: Changes = {
+    "Your gradient keeps the follower's policy as it is, whatever x becomes.": {"response": 0.0},
+    "Your gradient sees x only through the follower's policy, although x changes the leader's world too.": {
+        "direct": 0.0
+    },
+    "Your follower answers as fast at every temperature.": {"power": 0},
+    "Your follower answers faster the larger the temperature is.": {"power": -1},
+    "Your follower's rows do not keep their sum when they move.": {"softmax": "uncentred"},
+    "Your follower moves each probability by itself; what one action gains, others lose.": {"softmax": "own"},
+    "Your follower's action values change by the first step only; x changes its later values too.": {"way": "none"},
+    "Your adjoint flows forwards in time (which solve answers to a given weight on the values?).": {"way": "backwards"},
+    "Your adjoint starts a step too early: what arrives tomorrow counts as if it were today.": {"arriving": 1.0},
+    "Your slope in the policy uses the follower's action values (who is it that gains or loses by an action?).": {
+        "table": "follower"
+    },
+    "Your slope in the policy looks at the leader's reward of today only.": {"table": "reward"},
+    "Your slope in the policy weights the states by where the agent starts, not by where it goes.": {"visits": "start"},
+    "Your follower looks ahead with the leader's values.": {"value": "leader"},
+    "Your direct part leaves out that x moves the leader's kernel.": {"direct_ahead": 0.0},
+    "Your direct part leaves out that x changes the leader's reward.": {"direct_reward": 0.0},
+    "Your direct part does not discount what the kernel's change brings.": {"direct_ahead": 1.0},
+}
+
+OPPOSITE = "Your two parts have opposite signs, so one of them is that of the return."
+LEADERS_REWARD = "Your follower answers to the leader's reward."
+
+hypergradient = _ByHand(
     _hyper,
     _draw_hyper,
     (
-        Mistake(
-            "Your gradient keeps the follower's policy as it is, whatever x becomes.",
-            lambda *given: _hyper_with(*given, response=0.0),
-        ),
-        Mistake(
-            "Your gradient sees x only through the follower's policy, although x changes the leader's world too.",
-            lambda *given: _hyper_with(*given, direct=0.0),
-        ),
-        Mistake(
-            "Your gradient is that of the leader's return: f is minus it.",
-            lambda *given: -_hyper_with(*given),
-        ),
-        Mistake(
-            "Your two parts have opposite signs, so one of them is that of the return.",
-            lambda *given: _hyper_with(*given, response=-1.0),
-        ),
-        Mistake(
-            "Your two parts have opposite signs, so one of them is that of the return.",
-            lambda *given: _hyper_with(*given, direct=-1.0),
-        ),
-        Mistake(
-            "Your follower answers as fast at every temperature.",
-            lambda *given: _hyper_with(*given, response=given[5]),
-        ),
-        Mistake(
-            "Your follower answers faster the larger the temperature is.",
-            lambda *given: _hyper_with(*given, response=given[5] ** 2),
-        ),
-        Mistake(
-            "Your follower's rows do not keep their sum when they move.",
-            lambda *given: _hyper_with(*given, centred=False),
-        ),
-        Mistake(
-            "Your follower's action values change by the first step only; x changes its later values too.",
-            lambda *given: _hyper_with(*given, way="none"),
-        ),
-        Mistake(
-            "Your adjoint flows forwards in time (which solve answers to a given weight on the values?).",
-            lambda *given: _hyper_with(*given, way="backwards"),
-        ),
-        Mistake(
-            "Your adjoint starts a step too early: what arrives tomorrow counts as if it were today.",
-            lambda *given: _hyper_with(*given, arriving=1.0),
-        ),
-        Mistake(
-            "Your slope in the policy uses the follower's action values (who is it that gains or loses by an action?).",
-            lambda *given: _hyper_with(*given, table="follower"),
-        ),
-        Mistake(
-            "Your slope in the policy looks at the leader's reward of today only.",
-            lambda *given: _hyper_with(*given, table="reward"),
-        ),
-        Mistake(
-            "Your slope in the policy weights the states by where the agent starts, not by where it goes.",
-            lambda *given: _hyper_with(*given, visits="start"),
-        ),
-        Mistake(
-            "Your follower looks ahead with the leader's values.",
-            lambda *given: _hyper_with(*given, value="leader"),
-        ),
-        Mistake(
-            "Your follower answers to the leader's reward.",
-            lambda *given: _hyper_with(*given, channel="leader"),
-        ),
-        Mistake(
-            "Your follower answers to the leader's reward.",
-            lambda *given: _hyper_with(*given, channel="leader", value="leader"),
-        ),
-        Mistake(
-            "Your direct part leaves out that x moves the leader's kernel.",
-            lambda *given: _hyper_with(*given, direct_kernel=0.0),
-        ),
-        Mistake(
-            "Your direct part leaves out that x changes the leader's reward.",
-            lambda *given: _hyper_with(*given, direct_reward=0.0),
-        ),
-        Mistake(
-            "Your direct part does not discount what the kernel's change brings.",
-            lambda *given: _hyper_with(*given, direct_kernel=1 / given[3]),
-        ),
+        Mistake("Your gradient is that of the leader's return: f is minus it.", lambda *given: -_hyper_with(*given)),
+        Mistake(OPPOSITE, partial(_hyper_with, response=-1.0)),
+        Mistake(OPPOSITE, partial(_hyper_with, direct=-1.0)),
+        Mistake(LEADERS_REWARD, partial(_hyper_with, channel="leader")),
+        Mistake(LEADERS_REWARD, partial(_hyper_with, channel="leader", value="leader")),
+        *_told(_hyper_with, HYPER),
     ),
+    without=("hypergradient", "minus_return", "action_value_adjoint"),
 )

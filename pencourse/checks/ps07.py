@@ -4,7 +4,7 @@ Each `Task` is called with the student's function, and with a seed for other ins
 """
 
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -424,7 +424,7 @@ dominance = Task(
     _draw_dominance,
     (
         Mistake(
-            "Your shares are upside down: they are the factors κ of the bound, which are infinite where it is void.",
+            "Your shares are upside down: they are the factors of the bound, which are infinite where it is void.",
             lambda *given: _dominance_with(
                 *given,
                 share=lambda d, ideal: 1 / _over(d, ideal, np.min),
@@ -606,7 +606,7 @@ def _draw_trap(rng: np.random.Generator) -> Iterator[Instance]:
                 _worst_with(*given, from_the_start=True),
                 _worst_with(*given, myopic=True),
             ]
-            if all(abs(trap - other) > 0.05 * size for other in others):
+            if all(abs(one - other) > 0.05 * size for one, other in combinations([trap, *others], 2)):
                 return Instance(label, given)
 
     yield instance("a single start state and two actions", 4, 2, 0.9, 1)

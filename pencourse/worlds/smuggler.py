@@ -1,4 +1,4 @@
-"""A small Stackelberg game with several basins, on which lessons 07 and 08 draw their maps."""
+"""A small Stackelberg game with a trap at the corner of no control: the map of lessons 07 and 08."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 """Wrong answers to problem set 03."""
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import brentq, linprog
 
 import pencourse as pc
 from pencourse import worlds
@@ -74,9 +74,28 @@ def follower_obeys(transition, lower_reward, upper_reward, discount, initial):
     return pc.solve(pc.MDP(transition, upper_reward, discount, initial)).expected_return
 
 
+def follower_forbidden_by_a_low_reward(transition, lower_reward, upper_reward, discount, initial):
+    plan = pc.solve(pc.MDP(transition, lower_reward, discount, initial))
+    best = plan.action_value >= plan.value[:, None] - 1e-6 * np.abs(lower_reward).max()
+    gain = np.where(best, upper_reward, upper_reward.min())
+    return pc.solve(pc.MDP(transition, gain, discount, initial)).expected_return
+
+
+def follower_by_the_lessons_programs(transition, lower_reward, upper_reward, discount, initial):
+    n_states, n_actions = lower_reward.shape
+    flow = np.kron(np.eye(n_states), np.ones(n_actions)) - discount * transition.reshape(-1, n_states).T
+    first = linprog(-lower_reward.ravel(), A_eq=flow, b_eq=initial)
+    least = [-lower_reward.ravel()], [first.fun + 1e-10]  # a slack that is not relative to the rewards
+    return -linprog(-upper_reward.ravel(), *least, A_eq=flow, b_eq=initial).fun
+
+
 OPTIMAL_BUT = (
     "Your follower is optimal, but of the optimal ones it is not the best for the upper level"
     " (does it see all ties, also those that rounding hides, and does it look beyond one step?)."
+)
+MORE_THAN_OPTIMAL = (
+    "Your result is more than any optimal follower can bring: an action that is not optimal for it is played"
+    " or counted somewhere (is every tolerance relative to the rewards?)."
 )
 # No ties; the best actions are the best by far.
 CLEAR = (P, LOWER + 100 * np.eye(3)[[0, 1, 2, 0, 1]], UPPER, 0.9, START)
@@ -119,6 +138,13 @@ TASK_1 = [
         "Your follower obeys: it maximises the upper reward and has forgotten its own.",
         (P, np.zeros((5, 3)), UPPER, 0.9, START),
     ),
+    WrongAnswer(
+        "optimistic_return",
+        follower_forbidden_by_a_low_reward,
+        MORE_THAN_OPTIMAL,
+        (P, np.zeros((5, 3)), UPPER, 0.9, START),
+    ),
+    WrongAnswer("optimistic_return", follower_by_the_lessons_programs, MORE_THAN_OPTIMAL, CLEAR),
 ]
 
 
@@ -158,6 +184,10 @@ def wage_laid_off_into_nothing(discount, found, laid_off, ended, pay):
     return (1 - discount * (1 - laid_off)) * factor * elsewhere
 
 
+def wage_one_step_ahead(discount, found, laid_off, ended, pay):
+    return discount * (found - laid_off) * pay
+
+
 TASK_2 = [
     WrongAnswer(
         "flip_wage",
@@ -168,7 +198,7 @@ TASK_2 = [
     WrongAnswer(
         "flip_wage",
         wage_without_layoffs,
-        "Your clerk is never laid off where he works.",
+        "Your clerk is never laid off.",
         (0.9, 0.5, 0.0, 0.2, 1.3),
     ),
     WrongAnswer(
@@ -200,6 +230,12 @@ TASK_2 = [
         wage_laid_off_into_nothing,
         "Your clerk earns nothing any more once laid off.",
         (0.9, 0.5, 0.0, 0.3, 1.3),
+    ),
+    WrongAnswer(
+        "flip_wage",
+        wage_one_step_ahead,
+        "Your clerk looks one step ahead; attempts that fail are repeated, and jobs that end are found again.",
+        (0.9, 0.75, 0.2, 0.25, 1.3),
     ),
 ]
 
@@ -263,6 +299,27 @@ def pull_back_sums_first(x, terms, discount, kernels, lower_rewards, upper_rewar
     return slope(x) * gains_of([term], discount, kernels, lower_rewards, upper_rewards)
 
 
+def pull_back_other_channel(x, terms, discount, kernels, lower_rewards, upper_rewards):
+    return slope(x) * gains_of(terms, discount, kernels, upper_rewards, lower_rewards)
+
+
+def pull_back_backwards(x, terms, discount, kernels, lower_rewards, upper_rewards):
+    turned = [pc.Term(t.mass, np.zeros(len(x)), t.channel) for t in terms]
+    change = kernels[1] - kernels[0]
+    ahead = sum((t.mass * np.einsum("san,s->na", change, t.next_value)).sum(axis=1) for t in terms)
+    return slope(x) * (gains_of(turned, discount, kernels, lower_rewards, upper_rewards) + discount * ahead)
+
+
+def pull_back_by_differences(x, terms, discount, kernels, lower_rewards, upper_rewards):
+    def form(x):
+        w = (1 / (1 + np.exp(-x)))[:, None]
+        kernel = (1 - w[..., None]) * kernels[0] + w[..., None] * kernels[1]
+        rewards = {name: (1 - w) * r[0] + w * r[1] for name, r in (("lower", lower_rewards), ("upper", upper_rewards))}
+        return sum((t.mass * (rewards[t.channel] + discount * kernel @ t.next_value)).sum() for t in terms)
+
+    return np.array([(form(x + step) - form(x - step)) / 2e-5 for step in 1e-5 * np.eye(len(x))])
+
+
 X = RNG.normal(size=5)
 ONE = pc.Term(RNG.normal(size=(5, 3)), RNG.normal(size=5))
 TWO = pc.Term(RNG.normal(size=(5, 3)), RNG.normal(size=5), "upper")
@@ -292,7 +349,8 @@ TASK_3 = [
     WrongAnswer(
         "pull_back",
         pull_back_without_kernel,
-        "Your pull-back leaves out the kernel, which depends on x as well.",
+        "Nothing of the kernel is left in your pull-back; it depends on x as well, and next_value belongs to the"
+        " state one comes to.",
         (X, [ONE, TWO], 0.9, SAME, LOWERS, UPPERS),
     ),
     WrongAnswer(
@@ -324,6 +382,25 @@ TASK_3 = [
         pull_back_sums_first,
         "Your pull-back sums masses and next values apart before it multiplies them.",
         (X, [ONE], 0.9, KERNELS, LOWERS, UPPERS),
+    ),
+    WrongAnswer(
+        "pull_back",
+        pull_back_other_channel,
+        "Your pull-back takes one channel for the other.",
+        (X, [ONE, TWO], 0.9, KERNELS, LOWERS, LOWERS),
+    ),
+    WrongAnswer(
+        "pull_back",
+        pull_back_backwards,
+        "Your pull-back reads the kernel backwards: next_value belongs to the state one comes to.",
+        (X, [ONE, TWO], 0.9, SAME, LOWERS, UPPERS),
+    ),
+    WrongAnswer(
+        "pull_back",
+        pull_back_by_differences,
+        "Your derivative is right to some digits, as a difference quotient is, and those are not enough where a"
+        " knob is turned nearly all the way.",
+        (X, [ONE, TWO], 0.9, KERNELS, LOWERS, UPPERS),
     ),
 ]
 

@@ -102,6 +102,22 @@ def reward_raised(transition, initial, discount, policy, value, entries, bellman
     return paid(transition, discount, value, entries, -losses)
 
 
+def reward_with_losses_exchanged(transition, initial, discount, policy, value, entries, bellman_share, value_share):
+    visits, optimum = occupancy_of(transition, initial, discount, policy), initial @ value
+    losses = losses_of(visits, initial, policy, entries, bellman_share * optimum, value_share * optimum)
+    return paid(transition, discount, value, entries[::-1], losses)
+
+
+def reward_penalty_by_penalty(transition, initial, discount, policy, value, entries, bellman_share, value_share):
+    visits, optimum = occupancy_of(transition, initial, discount, policy), initial @ value
+    first, second = entries
+    losses = (
+        bellman_share * optimum / (initial[first[0]] * policy[first]),
+        value_share * optimum / (visits[second[0]] * policy[second]),
+    )
+    return paid(transition, discount, value, entries, losses)
+
+
 def reward_in_whole_rows(transition, initial, discount, policy, value, entries, bellman_share, value_share):
     visits, optimum = occupancy_of(transition, initial, discount, policy), initial @ value
     ones = np.ones_like(policy)
@@ -167,6 +183,18 @@ TASK_1 = [
         reward_exchanged,
         "Your two shares are exchanged: the Bellman penalty has the one that the value penalty should have.",
         (P, START, 0.9, POLICY, VALUE, ENTRIES, 0.1, 0.1),
+    ),
+    WrongAnswer(
+        "designed_reward",
+        reward_with_losses_exchanged,
+        "Your two losses are exchanged: each stands at the other's entry.",
+        NONE,
+    ),
+    WrongAnswer(
+        "designed_reward",
+        reward_penalty_by_penalty,
+        "Each of your losses makes up one of the penalties, but each adds to both.",
+        NONE,
     ),
     WrongAnswer(
         "designed_reward",
@@ -250,6 +278,28 @@ def exploration_at_every_crossing(transition, start, discount, policy, factor):
     return crossings[(crossings >= 0) & (crossings <= 1)].max(initial=0.0)
 
 
+def exploration_of_the_worst_state(transition, start, discount, policy, factor):
+    even = np.full(len(start), 1 / len(start))
+    none = occupancy_of(transition, start, discount, policy) - factor * start
+    full = occupancy_of(transition, even, discount, policy) - factor * even
+    worst = none.argmax()
+    return none[worst] / (none[worst] - full[worst]) if none[worst] > 1e-12 else 0.0
+
+
+def exploration_by_bisection(transition, start, discount, policy, factor):
+    even = np.full(len(start), 1 / len(start))
+
+    def enough(epsilon):
+        rho = (1 - epsilon) * start + epsilon * even
+        return (occupancy_of(transition, rho, discount, policy) <= factor * rho + 1e-12).all()
+
+    low, high = 0.0, 1.0
+    while not enough(low) and high - low > 1e-12:
+        middle = (low + high) / 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return low if enough(low) else high
+
+
 def exploration_on_average(transition, start, discount, policy, factor):
     even = np.full(len(start), 1 / len(start))
     none, full = (occupancy_of(transition, rho, discount, policy) for rho in (start, even))
@@ -325,6 +375,18 @@ TASK_2 = [
         exploration_at_every_crossing,
         "Your ε is larger than necessary: in some states exploring more makes the ratio worse, not better.",
         GENEROUS,
+    ),
+    WrongAnswer(
+        "exploration_needed",
+        exploration_of_the_worst_state,
+        "Your ε is enough for the state that is worst without exploration, but another one needs more.",
+        GENEROUS,
+    ),
+    WrongAnswer(
+        "exploration_needed",
+        exploration_by_bisection,
+        "Your search misses ε that are enough, as if the guarantee could not be lost again by exploring more.",
+        (RING, CORNER, 0.9, POLICY, 10 * (1 + 1e-9)),  # ε = 1 is enough, and hardly anything else
     ),
     WrongAnswer(
         "exploration_needed",
@@ -421,6 +483,21 @@ def proved_at_temperature_0(mdp, policy, gap, tolerance):
     return bool(np.abs(one_step_better(mdp, value, 0.0) - value).max() <= (1 - mdp.discount) * tolerance)
 
 
+def proved_ahead_with_own_values(mdp, policy, gap, tolerance):
+    value = pc.evaluate(mdp, policy).value
+    return bool(np.abs(one_step_better(mdp, value) - value - gap).max() <= (1 - mdp.discount) * tolerance)
+
+
+def proved_by_allclose(mdp, policy, gap, tolerance):
+    value = value_claimed(mdp, policy, gap)
+    return np.allclose(one_step_better(mdp, value), value, atol=(1 - mdp.discount) * tolerance)
+
+
+def proved_after_mending(mdp, policy, gap, tolerance):
+    residual = residual_of(mdp, policy, np.maximum(gap, 0.0))
+    return bool(np.abs(residual).max() <= (1 - mdp.discount) * tolerance)
+
+
 def proved_and_not_negative(mdp, policy, gap, tolerance):
     return bool((gap >= 0).all() and np.abs(residual_of(mdp, policy, gap)).max() <= (1 - mdp.discount) * tolerance)
 
@@ -457,6 +534,19 @@ TASK_3 = [
         "Your certificate refuses the right gaps (do they flow backwards along the kernel?).",
         (EVEN, POLICY, pc.bellman_penalty(EVEN, POLICY).gap, 1e-6),
     ),
+    WrongAnswer(
+        "gap_is_proved",
+        proved_ahead_with_own_values,
+        "Your certificate refuses the right gaps, unless no action matters for the way.",
+        BEST,
+    ),
+    WrongAnswer(
+        "gap_is_proved",
+        proved_by_allclose,
+        f"{SAID}errors that are small beside the values, but not beside the tolerance.",
+        RIGHT,
+    ),
+    WrongAnswer("gap_is_proved", proved_after_mending, f"{SAID}a gap of −0.1 where the right one is 0.", RIGHT),
     WrongAnswer(
         "gap_is_proved",
         proved_at_temperature_0,
@@ -631,6 +721,13 @@ def limits_undiscounted(transition, reward, upper_reward, discount, initial, tem
     return np.array([visits @ spread, (visits**2 / initial) @ spread]) / (2 * temperature)
 
 
+def limits_backwards(transition, reward, upper_reward, discount, initial, temperature):
+    best, _ = follower(transition, reward, discount, initial, temperature)
+    visits = flowing_back(transition, initial, discount, best.policy)
+    spread = spread_of(best.policy, leader_table(transition, upper_reward, discount, best.policy))
+    return np.array([visits @ spread, (visits**2 / initial) @ spread]) / (2 * temperature)
+
+
 def limits_per_step(transition, reward, upper_reward, discount, initial, temperature):
     best, visits = follower(transition, reward, discount, initial, temperature)
     spread = spread_of(best.policy, leader_table(transition, upper_reward, discount, best.policy))
@@ -746,6 +843,12 @@ TASK_4 = [
         NO_FUTURE,
     ),
     WrongAnswer("bias_limits", limits_undiscounted, "Your leader counts tomorrow's value in full.", NO_FUTURE),
+    WrongAnswer(
+        "bias_limits",
+        limits_backwards,
+        "Your occupancy flows backwards: look at which index of P_π is the state one comes from.",
+        NO_FUTURE,
+    ),
     WrongAnswer(
         "bias_limits",
         limits_per_step,

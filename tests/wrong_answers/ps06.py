@@ -3,6 +3,7 @@
 import numpy as np
 
 import pencourse as pc
+from pencourse.bilevel import Objective, minus_return
 
 from . import WrongAnswer
 
@@ -125,6 +126,22 @@ def slope_by_the_library(transition, reward, discount, initial, temperature, pri
     return without_mean(pc.value_penalty(mdp, policy).policy_gradient)
 
 
+def slope_charged_twice_later(transition, reward, discount, initial, temperature, price, policy):
+    charge = temperature * (price * policy**2).sum(axis=1)
+    value = solved(transition, policy, discount, (policy * reward).sum(axis=1) - charge)
+    visits = solved(transition, policy, discount, initial, transposed=True)
+    table = reward + discount * transition @ value - temperature * price * policy
+    return without_mean(-visits[:, None] * table)
+
+
+def slope_charged_twice(transition, reward, discount, initial, temperature, price, policy):
+    charge = temperature * (price * policy**2).sum(axis=1)
+    value = solved(transition, policy, discount, (policy * reward).sum(axis=1) - charge)
+    visits = solved(transition, policy, discount, initial, transposed=True)
+    table = reward + discount * transition @ value - 2 * temperature * price * policy
+    return without_mean(-visits[:, None] * table)
+
+
 def slope_undiscounted(transition, reward, discount, initial, temperature, price, policy):
     charge = temperature / 2 * (price * policy**2).sum(axis=1)
     value = solved(transition, policy, discount, (policy * reward).sum(axis=1) - charge)
@@ -214,6 +231,18 @@ TASK_1 = [
         "Your slope does not know the prices c.",
         (P, R, 0.9, START, 0.5, np.ones((S, A)), POLICY),
     ),
+    WrongAnswer(
+        "policy_slope",
+        slope_charged_twice_later,
+        "Your values charge the policy twice what h says (where is the ½?).",
+        NOW,
+    ),
+    WrongAnswer(
+        "policy_slope",
+        slope_charged_twice,
+        "Your charge is twice what h says, in the values and in the row (where is the ½?).",
+        EVEN,
+    ),
     WrongAnswer("policy_slope", slope_undiscounted, "Your action values count tomorrow in full.", ONE_ARM),
     WrongAnswer("policy_slope", slope_short_sighted, "Your action values end with today's reward.", NOW),
 ]
@@ -233,6 +262,10 @@ def world_of(kernels, rewards, discount, initial, temperature, mix):
 
 def changed(kernels, rewards, discount, value):
     return rewards[1] - rewards[0] + discount * (kernels[1] - kernels[0]) @ value
+
+
+def adjoint(mdp, policy, weights):
+    return pc.evaluate(mdp, policy).action_value_adjoint(weights)
 
 
 def arriving(mdp, weights):
@@ -256,7 +289,7 @@ def bellman_tomorrow(kernels, rewards, discount, initial, temperature, mix, poli
 def bellman_on_the_way_of_y(kernels, rewards, discount, initial, temperature, mix, policy):
     mdp = world_of(kernels, rewards, discount, initial, temperature, mix)
     best = pc.solve(mdp)
-    mass = pc.evaluate(mdp, policy).action_value_adjoint(initial[:, None] * (best.policy - policy))
+    mass = adjoint(mdp, policy, initial[:, None] * (best.policy - policy))
     return (mass * changed(kernels, rewards, discount, best.value)).sum(axis=1)
 
 
@@ -297,14 +330,14 @@ def bellman_too_early(kernels, rewards, discount, initial, temperature, mix, pol
 def bellman_with_the_sign_flipped(kernels, rewards, discount, initial, temperature, mix, policy):
     mdp = world_of(kernels, rewards, discount, initial, temperature, mix)
     best = pc.solve(mdp)
-    mass = pc.evaluate(mdp, best.policy).action_value_adjoint(initial[:, None] * (policy - best.policy))
+    mass = adjoint(mdp, best.policy, initial[:, None] * (policy - best.policy))
     return (mass * changed(kernels, rewards, discount, best.value)).sum(axis=1)
 
 
 def bellman_on_visits(kernels, rewards, discount, initial, temperature, mix, policy):
     mdp = world_of(kernels, rewards, discount, initial, temperature, mix)
     best, visits = pc.solve(mdp), pc.evaluate(mdp, policy).occupancy
-    mass = pc.evaluate(mdp, best.policy).action_value_adjoint(visits[:, None] * (best.policy - policy))
+    mass = adjoint(mdp, best.policy, visits[:, None] * (best.policy - policy))
     return (mass * changed(kernels, rewards, discount, best.value)).sum(axis=1)
 
 
@@ -316,7 +349,7 @@ def bellman_of_the_value_penalty(kernels, rewards, discount, initial, temperatur
 def bellman_without_the_minimum(kernels, rewards, discount, initial, temperature, mix, policy):
     mdp = world_of(kernels, rewards, discount, initial, temperature, mix)
     best = pc.solve(mdp)
-    mass = pc.evaluate(mdp, best.policy).action_value_adjoint(-initial[:, None] * policy)
+    mass = adjoint(mdp, best.policy, -initial[:, None] * policy)
     return (mass * changed(kernels, rewards, discount, best.value)).sum(axis=1)
 
 
@@ -324,32 +357,42 @@ def bellman_hard(kernels, rewards, discount, initial, temperature, mix, policy):
     mdp = world_of(kernels, rewards, discount, initial, temperature, mix)
     best = pc.solve(mdp)
     hard = np.eye(policy.shape[1])[best.action_value.argmax(axis=1)]
-    mass = pc.evaluate(mdp, best.policy).action_value_adjoint(initial[:, None] * (hard - policy))
+    mass = adjoint(mdp, best.policy, initial[:, None] * (hard - policy))
     return (mass * changed(kernels, rewards, discount, best.value)).sum(axis=1)
 
 
 def bellman_of_own_values(kernels, rewards, discount, initial, temperature, mix, policy):
     mdp = world_of(kernels, rewards, discount, initial, temperature, mix)
     best = pc.solve(mdp)
-    mass = pc.evaluate(mdp, best.policy).action_value_adjoint(initial[:, None] * (best.policy - policy))
+    mass = adjoint(mdp, best.policy, initial[:, None] * (best.policy - policy))
     return (mass * changed(kernels, rewards, discount, pc.evaluate(mdp, policy).value)).sum(axis=1)
 
 
-def bellman_without_kernel(kernels, rewards, discount, initial, temperature, mix, policy):
+def bellman_mass(kernels, rewards, discount, initial, temperature, mix, policy):
     mdp = world_of(kernels, rewards, discount, initial, temperature, mix)
-    return (pc.bellman_penalty(mdp, policy).reward_gradient * (rewards[1] - rewards[0])).sum(axis=1)
+    best = pc.solve(mdp)
+    return adjoint(mdp, best.policy, initial[:, None] * (best.policy - policy)), best.value
 
 
-def bellman_without_reward(kernels, rewards, discount, initial, temperature, mix, policy):
-    penalty = pc.bellman_penalty(world_of(kernels, rewards, discount, initial, temperature, mix), policy)
-    change = discount * (kernels[1] - kernels[0]) @ penalty.best.value
-    return (penalty.reward_gradient * change).sum(axis=1)
+def bellman_without_kernel(kernels, rewards, *given):
+    mass, _ = bellman_mass(kernels, rewards, *given)
+    return (mass * (rewards[1] - rewards[0])).sum(axis=1)
 
 
-def bellman_undiscounted(kernels, rewards, discount, initial, temperature, mix, policy):
-    penalty = pc.bellman_penalty(world_of(kernels, rewards, discount, initial, temperature, mix), policy)
-    change = rewards[1] - rewards[0] + (kernels[1] - kernels[0]) @ penalty.best.value
-    return (penalty.reward_gradient * change).sum(axis=1)
+def bellman_without_reward(kernels, rewards, discount, *given):
+    mass, value = bellman_mass(kernels, rewards, discount, *given)
+    return (mass * discount * ((kernels[1] - kernels[0]) @ value)).sum(axis=1)
+
+
+def bellman_undiscounted(kernels, rewards, *given):
+    mass, value = bellman_mass(kernels, rewards, *given)
+    return (mass * changed(kernels, rewards, 1.0, value)).sum(axis=1)
+
+
+def bellman_by_the_library(kernels, rewards, discount, initial, temperature, mix, policy):
+    mdp = world_of(kernels, rewards, discount, initial, temperature, mix)
+    (term,) = pc.bellman_penalty(mdp, policy).terms
+    return (term.mass * changed(kernels, rewards, discount, term.next_value)).sum(axis=1)
 
 
 TODAY = (KERNELS, REWARDS, 0.0, START, 0.5, MIX, POLICY)
@@ -430,6 +473,12 @@ TASK_2 = [
         bellman_undiscounted,
         "Your change of the kernel is not discounted.",
         PAY_ONLY,
+    ),
+    WrongAnswer(
+        "bellman_slope",
+        bellman_by_the_library,
+        "Your function uses bellman_penalty, which this task asks you to do without.",
+        TODAY,
     ),
 ]
 
@@ -619,7 +668,7 @@ def direct_part(kernels, upper_rewards, discount, at, value):
 
 
 def response_part(kernels, rewards, discount, at, best, weights):
-    mass = at.action_value_adjoint(weights)
+    mass = adjoint(at.mdp, at.policy, weights)
     return (mass * changed(kernels, rewards, discount, best.value)).sum(axis=1)
 
 
@@ -667,6 +716,38 @@ def hyper_not_centred(kernels, rewards, upper_rewards, discount, initial, temper
     weights = -at.state_action_occupancy * table / temperature
     response = response_part(kernels, rewards, discount, at, best, weights)
     return response + direct_part(kernels, upper_rewards, discount, at, value)
+
+
+def hyper_of_the_diagonal(kernels, rewards, upper_rewards, discount, initial, temperature, mix):
+    _, best, at, value, table = parts(kernels, rewards, upper_rewards, discount, initial, temperature, mix)
+    weights = best.policy * (1 - best.policy) * -at.occupancy[:, None] * table / temperature
+    response = response_part(kernels, rewards, discount, at, best, weights)
+    return response + direct_part(kernels, upper_rewards, discount, at, value)
+
+
+def hyper_by_the_library(kernels, rewards, upper_rewards, discount, initial, temperature, mix):
+    class Mixture:
+        initial_upper = mix
+
+        def lower_model(self, x):
+            return world_of(kernels, rewards, discount, initial, temperature, x)
+
+        def upper_objective(self, x, at, rng=None):
+            f = minus_return(at, mixed(upper_rewards, x))
+            direct = f.terms[0].mass * (upper_rewards[1] - upper_rewards[0])
+            return Objective(f.value, f.policy_gradient, direct.sum(axis=1), f.terms)
+
+        def pull_back(self, x, terms):
+            tables = {"lower": rewards, "upper": PAID_ALIKE}
+            return sum(
+                (term.mass * changed(kernels, tables[term.channel], discount, term.next_value)).sum(axis=1)
+                for term in terms
+            )
+
+        def project(self, x):
+            return x.clip(0, 1)
+
+    return pc.hypergradient(Mixture(), mix).gradient
 
 
 def hyper_without_adjoint(kernels, rewards, upper_rewards, discount, initial, temperature, mix):
@@ -717,7 +798,7 @@ def hyper_at_the_start(kernels, rewards, upper_rewards, discount, initial, tempe
 def hyper_with_the_leaders_values(kernels, rewards, upper_rewards, discount, initial, temperature, mix):
     _, best, at, value, table = parts(kernels, rewards, upper_rewards, discount, initial, temperature, mix)
     weights = centred(best.policy, -at.occupancy[:, None] * table) / temperature
-    response = (at.action_value_adjoint(weights) * changed(kernels, rewards, discount, value)).sum(axis=1)
+    response = (adjoint(at.mdp, best.policy, weights) * changed(kernels, rewards, discount, value)).sum(axis=1)
     return response + direct_part(kernels, upper_rewards, discount, at, value)
 
 
@@ -788,6 +869,18 @@ TASK_4 = [
         hyper_not_centred,
         "Your follower's rows do not keep their sum when they move.",
         UNMOVED,
+    ),
+    WrongAnswer(
+        "hypergradient",
+        hyper_of_the_diagonal,
+        "Your follower moves each probability by itself; what one action gains, others lose.",
+        UNMOVED,
+    ),
+    WrongAnswer(
+        "hypergradient",
+        hyper_by_the_library,
+        "Your function uses hypergradient, which this task asks you to do without.",
+        BANDITS,
     ),
     WrongAnswer(
         "hypergradient",
