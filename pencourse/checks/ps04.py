@@ -634,10 +634,10 @@ def _draw_tables(rng: np.random.Generator) -> Iterator[Instance]:
 
     yield instance("a small weight", 6, 7, 0.5, 1.0, _same_level)
     yield instance("a moderate weight", 6, 7, 1.5, 0.75, _running(1))
-    yield instance("a large weight", 9, 5, 8.0, 1.5, _running(-1))
-    yield instance("many y and few x", 3, 20, 1.0, 0.5, _same_level, _running(1))
+    yield instance("a large weight", 9, 5, 8.0, 1.5)
+    yield instance("many y and few x", 3, 20, 1.0, 0.5, _running(-1))
     yield instance("ε = 0", 6, 7, 1.0, 0.0)
-    f, p, weight, slack = instance("", 6, 7, 2.0, 1.0, _running(-1)).arguments
+    f, p, weight, slack = instance("", 6, 7, 2.0, 1.0, _running(1)).arguments
     yield Instance("objectives of size 1e3", (1024 * f, p, 1024 * weight, 1024 * slack))
 
 

@@ -595,18 +595,16 @@ def _draw_trap(rng: np.random.Generator) -> Iterator[Instance]:
             drawn = rng.permutation(n_states) < starts
             rho = np.where(drawn, rho + 0.1, 0.0) / np.where(drawn, rho + 0.1, 0.0).sum()
             given = (P, size * r, g, rho)
-            if not _is_clear(*given):
-                continue
-            if starts == n_states:
-                return Instance(label, given)
             returns, trap = _returns(*given), _worst_trap(*given)
-            others = [
-                returns.max(),
-                returns.min(),
-                _worst_with(*given, from_the_start=True),
-                _worst_with(*given, myopic=True),
-            ]
-            if all(abs(one - other) > 0.05 * size for one, other in combinations([trap, *others], 2)):
+            apart = 0.05 * size
+            if starts < n_states:
+                if min(returns.max() - trap, trap - returns.min()) <= apart:
+                    continue
+                others = [_worst_with(*given, from_the_start=True), _worst_with(*given, myopic=True)]
+                found = [trap, *others, returns.max(), returns.min()]
+                if any(abs(one - other) <= apart for one, other in combinations(found, 2)):
+                    continue
+            if _is_clear(*given):
                 return Instance(label, given)
 
     yield instance("a single start state and two actions", 4, 2, 0.9, 1)
