@@ -104,6 +104,28 @@ def prices_backwards(transition, reward, discount, initial, temperature, prior, 
     return visits * gap_of(value, q, temperature, prior, policy)
 
 
+def shifted(transition, reward, discount, initial, temperature, prior, regularizer=None):
+    paid = reward + temperature * (prior - (prior**2).sum(axis=1, keepdims=True) / 2)
+    return pc.MDP(transition, paid, discount, initial, temperature, regularizer)
+
+
+def prices_with_the_usual_regularizer(transition, reward, discount, initial, temperature, prior, policy):
+    penalty = pc.value_penalty(shifted(transition, reward, discount, initial, temperature, prior), policy)
+    return penalty.weight * penalty.gap
+
+
+def prices_prior_twice(transition, reward, discount, initial, temperature, prior, policy):
+    best = pc.solve(shifted(transition, reward, discount, initial, temperature, prior, pc.SquaredNorm()))
+    gap = gap_of(best.value, best.action_value, temperature, prior, policy)
+    return visits_of(transition, discount, initial, policy) * gap
+
+
+def prices_against_the_best_action(transition, reward, discount, initial, temperature, prior, policy):
+    _, q, _ = plan_of(transition, reward, discount, temperature, prior)
+    gap = gap_of(q.max(axis=1), q, temperature, prior, policy)
+    return visits_of(transition, discount, initial, policy) * gap
+
+
 INDIFFERENT = np.repeat(P[:, :1], 3, axis=1)  # every action leads to the same places
 SYMMETRIC = np.array([[[0.2, 0.5, 0.3]] * 3, [[0.5, 0.1, 0.4]] * 3, [[0.3, 0.4, 0.3]] * 3])
 TASK_1 = [
@@ -173,6 +195,24 @@ TASK_1 = [
         "Your occupancy flows backwards: look at which index of P_π is the state one comes from.",
         (SYMMETRIC, R[:3], 0.9, START[:3] / START[:3].sum(), 0.7, PRIOR[:3], POLICY[:3]),
     ),
+    WrongAnswer(
+        "prices",
+        prices_with_the_usual_regularizer,
+        "Your regulariser is the entropy (the library's, if no other is named), not a squared distance.",
+        (P, R, 0.9, START, 1e-9, PRIOR, POLICY),
+    ),
+    WrongAnswer(
+        "prices",
+        prices_prior_twice,
+        "Your gap counts the prior twice, in the reward and in the charge.",
+        (P, R, 0.9, START, 1e-9, PRIOR, POLICY),
+    ),
+    WrongAnswer(
+        "prices",
+        prices_against_the_best_action,
+        "Your gap compares with the best single action, which is not free of charge either.",
+        (P, R, 0.9, START, 1e-9, PRIOR, POLICY),
+    ),
 ]
 
 
@@ -229,6 +269,16 @@ def weight_nothing_from_a_leaver(discount, at_work, found, pay, gain, cost):
     return tangent_of(flip_of(discount, found, pay), worth, cost) * (1 - discount) / at_work
 
 
+def weight_zero_if_not_worth_it(discount, at_work, found, pay, gain, cost):
+    flip, worth = flip_of(discount, found, pay), worth_of(discount, at_work, found, gain)
+    return 2 * cost * flip * (1 - discount) / at_work if worth >= cost * flip**2 else 0.0
+
+
+def weight_of_a_sure_gain(discount, at_work, found, pay, gain, cost):
+    worth = worth_of(discount, 1.0, found, gain)
+    return tangent_of(flip_of(discount, found, pay), worth, cost) * (1 - discount) / at_work
+
+
 WORTH_IT = (0.9, 0.6, 0.4, 1.2, 1.0, 1.5)
 TASK_2 = [
     WrongAnswer(
@@ -277,6 +327,18 @@ TASK_2 = [
         "smallest_exact_weight",
         weight_nothing_from_a_leaver,
         "Your employer gains nothing from a clerk who leaves; that clerk is at work while the attempts fail.",
+        WORTH_IT,
+    ),
+    WrongAnswer(
+        "smallest_exact_weight",
+        weight_zero_if_not_worth_it,
+        "Your weight is 0 where the clerk is not worth the wage, but without a price that clerk would stay for nothing.",
+        WORTH_IT,
+    ),
+    WrongAnswer(
+        "smallest_exact_weight",
+        weight_of_a_sure_gain,
+        "Your employer gains from a clerk who is at work at the start for sure.",
         WORTH_IT,
     ),
 ]
@@ -340,6 +402,24 @@ def case_of_the_farthest(objective, penalty, weight, slack):
     return np.array([p, f - objective[penalty == 0].min(), f - objective[penalty <= p].min()])
 
 
+def case_by_a_running_minimum(objective, penalty, weight, slack):
+    order = np.argsort(penalty.ravel(), kind="stable")
+    f = objective.ravel()[order]
+    near = near_of(objective, penalty, weight, slack)
+    regret = f - np.minimum.accumulate(f)
+    return case_of(objective, penalty, near, third=regret[near.ravel()[order]].max())
+
+
+def case_at_the_same_level(objective, penalty, weight, slack):
+    near = near_of(objective, penalty, weight, slack)
+    least = np.array([objective[penalty == level].min() for level in penalty[near]])
+    return case_of(objective, penalty, near, third=(objective[near] - least).max())
+
+
+def case_of_the_bounds(objective, penalty, weight, slack):
+    return np.array([(objective.max() - objective.min() + slack) / weight, slack, slack])
+
+
 ALL_FEASIBLE = (np.array([[0.0, 1.0], [3.0, 0.5]]), np.zeros((2, 2)), 1.0, 0.75)
 DOMINATED = (np.array([[0.0, 1.0], [3.0, 5.0]]), np.array([[0.0, 1.0], [0.0, 2.0]]), 0.5, 0.0)
 TASK_3 = [
@@ -385,6 +465,24 @@ TASK_3 = [
         case_of_the_farthest,
         "Your three numbers are those of one point, and another can be worse in one of them.",
         (np.array([[0.0, -1.0]]), np.array([[0.0, 1.0]]), 2.0, 0.0),
+    ),
+    WrongAnswer(
+        "worst_case",
+        case_by_a_running_minimum,
+        "Your third number leaves out other points at the very same level.",
+        DOMINATED,
+    ),
+    WrongAnswer(
+        "worst_case",
+        case_at_the_same_level,
+        "Your third number knows the very same level only; a smaller penalty is allowed too.",
+        ALL_FEASIBLE,
+    ),
+    WrongAnswer(
+        "worst_case",
+        case_of_the_bounds,
+        "Your numbers are the theorem's bounds; how bad the ε-minimisers really are is asked.",
+        (np.array([[0.0, -1.0]]), np.array([[0.0, 1.0]]), 1.0, 0.0),
     ),
 ]
 
