@@ -106,7 +106,7 @@ def prices_backwards(transition, reward, discount, initial, temperature, prior, 
 
 def shifted(transition, reward, discount, initial, temperature, prior, regularizer=None):
     paid = reward + temperature * (prior - (prior**2).sum(axis=1, keepdims=True) / 2)
-    return pc.MDP(transition, paid, discount, initial, temperature, regularizer)
+    return pc.MDP(transition, paid, discount, initial, temperature, regularizer or pc.Entropy())
 
 
 def prices_with_the_usual_regularizer(transition, reward, discount, initial, temperature, prior, policy):
