@@ -332,7 +332,7 @@ TASK_2 = [
     WrongAnswer(
         "smallest_exact_weight",
         weight_zero_if_not_worth_it,
-        "Your weight is 0 where the clerk is not worth the wage, but without a price that clerk would stay for nothing.",
+        "Your weight is 0 where the clerk is not worth the wage, but without a price that clerk stays for nothing.",
         WORTH_IT,
     ),
     WrongAnswer(
