@@ -425,8 +425,7 @@ smallest_exact_weight = Task(
         Mistake(BETWEEN, lambda g, rho, q, w, gain, cost: cost * _flip(g, q, w) * (1 - g) / rho),
         Mistake(BETWEEN, _only_if_worth(_chord)),
         Mistake(
-            "Your weight is 0 where the clerk is not worth the wage, but without a price that clerk would stay for"
-            " nothing.",
+            "Your weight is 0 where the clerk is not worth the wage, but without a price that clerk stays for nothing.",
             _only_if_worth(lambda *arguments: 0.0),
         ),
         Mistake(
