@@ -1,11 +1,11 @@
-"""What penalty methods are compared with: the exact hypergradient and descent along it."""
+"""The exact hypergradient, through the lower level's solution, and descent along it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from .bilevel import (
+from ..bilevel import (
     BilevelProblem,
     CheckedProblem,
     Objective,
@@ -18,12 +18,12 @@ from .bilevel import (
     refuse_unregularised,
     upper_derivative,
 )
-from .cases import stated
-from .evaluation import Evaluation
-from .models import StackelbergGame
-from .planning import Plan, solve
-from .typing import Array
-from .validation import checked_array, checked_number
+from ..cases import stated
+from ..evaluation import Evaluation
+from ..models import StackelbergGame
+from ..planning import Plan, solve
+from ..typing import Array
+from ..validation import checked_array, checked_number
 
 
 @dataclass(frozen=True, eq=False)
