@@ -10,12 +10,14 @@ so a linear form on the follower's model, Σ m(s,b) [dr + γ dP v], is in x
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..bilevel import Objective, Term, minus_return
 from ..evaluation import Evaluation, evaluate
 from ..models import MDP, StackelbergGame, averaged, follower_mdp
+from ..planning import solve
 from ..simplex import project, uniform_policy
 from ..typing import Array
 
@@ -74,3 +76,80 @@ def leader_return(game: StackelbergGame, leader_policy: Array, follower_policy: 
     """Return the leader's expected discounted return V_l(ρ) for a pair of policies (S, L) and (S, F)."""
     at = evaluate(follower_mdp(game, leader_policy), follower_policy)
     return float(game.initial @ at.side_value(averaged(game.leader_reward, np.asarray(leader_policy, dtype=float))))
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """The follower's best response to a leader's policy, and what it brings both.
+
+    Attributes
+    ----------
+    policy : array (S, F)
+        At τ = 0 deterministic.
+    leader_value, follower_value : array (S,)
+        Of the pair of policies; the follower's includes its regulariser.
+    leader_return : float
+        ρᵀ `leader_value`.
+    tied : array (S, F) of bool
+        Which actions are best for the follower, up to the tolerance; at τ > 0 all of them are played.
+    """
+
+    policy: Array
+    leader_value: Array
+    follower_value: Array
+    leader_return: float
+    tied: Array
+
+
+def best_response(
+    game: StackelbergGame, leader_policy: Array, *, ties: str = "leader", tolerance: float = 1e-9
+) -> Response:
+    """Return the follower's best response to a leader's policy, at any τ ≥ 0.
+
+    At τ = 0 several policies may be best: those that play in each state only actions within the tolerance of V*(s).
+    Among them the leader's return is maximised (or minimised), one more MDP, in which an action that is not tied is
+    replaced by one that is (lesson 09).
+
+    Parameters
+    ----------
+    game : StackelbergGame
+    leader_policy : array (S, L)
+        x.
+    ties : str
+        "leader": broken in the leader's favour, as in the optimistic problem; "against": in its disfavour.
+    tolerance : float
+        On V*(s) − Q*(s,b), in units of `MDP.scale`.
+
+    Returns
+    -------
+    Response
+
+    Raises
+    ------
+    ValueError
+        If the leader's policy is none, or ties is neither of the two.
+    ConvergenceError
+        If the follower's or the tie-breaking problem is not solved.
+    """
+    if ties not in ("leader", "against"):
+        raise ValueError(f"ties is {ties!r}; allowed is 'leader' or 'against'.")
+    model = follower_mdp(game, leader_policy)
+    reward = averaged(game.leader_reward, np.asarray(leader_policy, dtype=float))
+    best = Evaluation(model, solve(model).policy)
+    if model.temperature > 0:
+        value, tied = best.side_value(reward), np.ones_like(reward, dtype=bool)
+        return Response(best.policy, value, best.value, float(game.initial @ value), tied)
+    action_value = best.action_value
+    tied = action_value >= action_value.max(axis=1, keepdims=True) - tolerance * model.scale
+    stand_in = np.where(tied, np.arange(model.n_actions), tied.argmax(axis=1)[:, None])
+    sign = 1.0 if ties == "leader" else -1.0
+    choice = MDP(
+        np.take_along_axis(model.transition, stand_in[:, :, None], axis=1),
+        sign * np.take_along_axis(reward, stand_in, axis=1),
+        game.discount,
+        game.initial,
+    )
+    actions = np.take_along_axis(stand_in, solve(choice).policy.argmax(axis=1)[:, None], axis=1)[:, 0]
+    answer = Evaluation(model, np.eye(model.n_actions)[actions])
+    value = answer.side_value(reward)
+    return Response(answer.policy, value, answer.value, float(game.initial @ value), tied)

@@ -9,8 +9,11 @@ One iteration from (x, y), with a solver of the lower level as oracle (lesson 08
 The framework is that of Shen, Yang and Chen (2025), whose algorithm moves both at once (`simultaneous`). Here the
 policy moves first: one that lags a step behind enters x's gradient with the factor λ, and α would have to shrink like
 1/λ.
+
+For Stackelberg games at τ = 0, `annealing` puts several such descents together.
 """
 
+from .annealing import Commitment, anneal, multistart, switch_policies
 from .pbrl import pbrl, pbrl_partial, pbrl_states
 
-__all__ = ["pbrl", "pbrl_partial", "pbrl_states"]
+__all__ = ["Commitment", "anneal", "multistart", "pbrl", "pbrl_partial", "pbrl_states", "switch_policies"]

@@ -1,6 +1,6 @@
 """PBRL: the loop, and the two runners that put it together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice, repeat
 
 import numpy as np
@@ -34,6 +34,7 @@ from .steps import (
     ProjectedStep,
 )
 
+StepRule = Callable[[Array], Array]  # from the gradient in x to the displacement, before projection
 PENALTIES: dict[str, MakePenalty] = {"value": value_penalty, "bellman": bellman_penalty}
 
 
@@ -45,7 +46,7 @@ def pbrl_states(
     penalty: MakePenalty,
     weights: Iterable[float],
     temperatures: Iterable[float | None],
-    step: float | None,
+    step: float | StepRule | None,
     start: Array | None = None,
     policy: Array | None = None,
     simultaneous: bool = False,
@@ -71,7 +72,9 @@ def pbrl_states(
         gradient = upper_derivative(problem, x, objective, [term.scaled(weight) for term in gap.terms])
         if step is None:
             step = default_step(gradient)
-        new_x = problem.project(x - step * gradient)
+        push = step(gradient) if callable(step) else step * gradient
+        new_x = problem.project(x - push)
+        alpha = _length(push) / _length(gradient) if callable(step) else step
         yield State(
             upper=x,
             lower=at.policy,
@@ -79,7 +82,7 @@ def pbrl_states(
             penalty=gap.value,
             penalized_objective=objective.value + weight * gap.value,
             hyper_objective=problem.upper_objective(x, gap.optimal, rng).value,
-            gradient_mapping=float(np.hypot(np.linalg.norm(x - new_x) / step, length)),
+            gradient_mapping=float(np.hypot(np.linalg.norm(x - new_x) / alpha, length)),
             oracle_residual=best.residual,
             soft_solves=solves,
             penalty_weight=weight,
@@ -91,6 +94,10 @@ def _levels(last: float, first: float, length: int) -> Iterator[float]:
     """Yield numbers that run geometrically from `first` to `last` in `length` steps and stay there, without end."""
     run = np.geomspace(first, last, length, endpoint=False).tolist()
     return chain(run, repeat(last))
+
+
+def _length(vector: Array) -> float:
+    return max(float(np.linalg.norm(vector)), 1e-300)
 
 
 def _positive(name: str, value: float) -> float:
@@ -227,7 +234,7 @@ def pbrl_partial(
     *,
     penalty_weight: float = 100.0,
     iterations: int = 150,
-    step: float | None = None,
+    step: float | StepRule | None = None,
     continuation: float = 0.0,
     initial_weight: float | None = None,
     start: Array | None = None,
@@ -245,7 +252,8 @@ def pbrl_partial(
     problem : BilevelProblem or StackelbergGame
         With τ > 0 and a method `upper_reward(x)` that returns r_u, shape (S, A).
     penalty_weight, iterations, step, continuation, initial_weight, start, tolerance, progress
-        As in `pbrl`; here λ is constant unless continuation is asked for.
+        As in `pbrl`; here λ is constant unless continuation is asked for, and the step may be a function that turns the
+        gradient, shaped like x, into the displacement that is subtracted from x.
 
     Returns
     -------
@@ -271,7 +279,7 @@ def pbrl_partial(
         penalty=value_penalty,
         weights=_levels(weight, first, length),
         temperatures=repeat(None),
-        step=None if step is None else _positive("step", step),
+        step=step if step is None or callable(step) else _positive("step", step),
         start=start,
     )
     return record(states, iterations, tolerance=tolerance, earliest=length, progress=progress)
