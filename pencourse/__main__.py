@@ -30,6 +30,15 @@ def parser() -> argparse.ArgumentParser:
     execute = commands.add_parser("execute", help="re-execute lessons and solutions in place")
     execute.add_argument("names", nargs="*", metavar="NAME", help="only notebooks that begin so: 01 ps01")
     execute.set_defaults(call="lessons:execute")
+
+    again = commands.add_parser("reproduce", help="run an experiment of the case studies; write tables and a picture")
+    again.add_argument("experiment", choices=("stackelberg",))
+    again.add_argument("--seeds", type=int, metavar="N", help="how many games or runs (10; with --quick 3)")
+    again.add_argument("--out", default="results", metavar="DIR", help="where to write (results)")
+    again.add_argument("--quick", action="store_true", help="small instances, in seconds")
+    again.add_argument("--family", choices=("random", "leader", "follower"), help="stackelberg: only these games")
+    again.add_argument("--jobs", type=int, default=-1, metavar="N", help="processes (all processors)")
+    again.set_defaults(call="reproduce:reproduce")
     return top
 
 
