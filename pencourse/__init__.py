@@ -3,14 +3,14 @@
 Bottom up: `models`, `regularizers`, `simplex` hold the data and the ground mathematics; `evaluation` the values and
 occupancies of a policy; `planning` optimal policies; `bilevel` what a bilevel problem has to say; `penalties` how far a
 policy is from optimal; `cases` the case studies; `descent` PBRL; `baselines` its rivals. Beside them `exact`, the cvxpy
-referee, which shares nothing with them but the data; `worlds`, the instances; `plots`, the pictures; `checks`, what the
-problem sets call.
+referee, which shares nothing with them but the data; `sampling`, roll-outs and estimates from them; `worlds`, the
+instances; `plots`, the pictures; `checks`, what the problem sets call.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from . import cases
-from .baselines import hypergradient, hypergradient_descent
+from . import cases, sampling
+from .baselines import dpo, drlhf, hypergradient, hypergradient_descent, two_stage
 from .bilevel import BilevelProblem, Objective, Run, Term, check_problem
 from .cases.stackelberg import leader_return
 from .descent import pbrl, pbrl_partial
@@ -41,6 +41,8 @@ __all__ = [
     "bellman_penalty",
     "cases",
     "check_problem",
+    "dpo",
+    "drlhf",
     "evaluate",
     "exact",
     "follower_mdp",
@@ -52,7 +54,9 @@ __all__ = [
     "pbrl_partial",
     "plots",
     "policy_iteration",
+    "sampling",
     "solve",
+    "two_stage",
     "value_iteration",
     "value_penalty",
     "worlds",

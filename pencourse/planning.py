@@ -20,7 +20,7 @@ from .evaluation import backup, evaluate, evaluation_matrix
 from .models import MDP, ConvergenceError
 from .simplex import checked_policy, uniform_policy
 from .typing import Array
-from .validation import checked_array, checked_number, refuse_where
+from .validation import checked_array, checked_positive, refuse_where
 
 # Two or three Newton steps finish what this many sweeps would, at the same cost (measured at 100 and 400 states).
 MOST_SWEEPS_LEFT = 12
@@ -171,9 +171,7 @@ def mirror_descent(mdp: MDP, step: float, initial_policy: Array | None = None) -
     ValueError
         If step is not positive, or initial_policy is no policy.
     """
-    step = checked_number("step", step, 0.0, np.inf, allowed="a finite number above 0", open_high=True)
-    if step == 0:
-        raise ValueError("step is 0.0; allowed is a finite number above 0.")
+    step = checked_positive("step", step)
     policy = _start_policy(mdp, initial_policy)
     if step * mdp.temperature > 1 and mdp.regularizer.name == "entropy":  # π^{1−ητ} is infinite at 0
         refuse_where("initial_policy", policy, policy == 0, "a number above 0 where step * temperature > 1")

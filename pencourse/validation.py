@@ -82,6 +82,12 @@ def checked_number(name: str, value: Any, low: float, high: float, *, allowed: s
     return number
 
 
+def checked_positive(name: str, value: Any) -> float:
+    """Return `value` as a float above 0 and below infinity; raises ValueError as `checked_number` does."""
+    least = float(np.nextafter(0.0, 1.0))
+    return checked_number(name, value, least, np.inf, allowed="a finite number above 0", open_high=True)
+
+
 def refuse_where(name: str, array: Array, bad: np.ndarray, allowed: str) -> None:
     """Raise ValueError for the first entry marked in `bad`, if there is one."""
     if bad.any():

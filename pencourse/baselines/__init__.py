@@ -2,12 +2,17 @@
 
 from .hypergradient import Hypergradient, hypergradient, hypergradient_descent, hypergradient_states
 from .independent import independent_gradient, independent_states
+from .rlhf import dpo, drlhf, drlhf_states, two_stage
 
 __all__ = [
     "Hypergradient",
+    "dpo",
+    "drlhf",
+    "drlhf_states",
     "hypergradient",
     "hypergradient_descent",
     "hypergradient_states",
     "independent_gradient",
     "independent_states",
+    "two_stage",
 ]

@@ -23,7 +23,7 @@ from ..evaluation import Evaluation
 from ..models import StackelbergGame
 from ..planning import Plan, solve
 from ..typing import Array
-from ..validation import checked_array, checked_number
+from ..validation import checked_array, checked_positive
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +102,7 @@ def hypergradient_states(
     rng: np.random.Generator | None = None,
 ) -> Iterator[State]:
     """Yield the states of x ← Proj_X[x − α∇φ(x)], without end; parameters as in `hypergradient_descent`."""
-    if step is not None:
-        allowed = "a finite number above 0"
-        step = checked_number("step", step, np.nextafter(0.0, 1.0), np.inf, allowed=allowed, open_high=True)
+    step = None if step is None else checked_positive("step", step)
     problem = checked(stated(problem))
     x = problem.project(problem.initial_upper if start is None else start)
     value = None

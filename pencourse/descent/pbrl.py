@@ -22,7 +22,7 @@ from ..models import StackelbergGame
 from ..penalties import bellman_penalty, value_penalty
 from ..simplex import checked_policy
 from ..typing import Array
-from ..validation import checked_number
+from ..validation import checked_number, checked_positive
 from .steps import (
     ExactStep,
     MakePenalty,
@@ -98,12 +98,6 @@ def _levels(last: float, first: float, length: int) -> Iterator[float]:
 
 def _length(vector: Array) -> float:
     return max(float(np.linalg.norm(vector)), 1e-300)
-
-
-def _positive(name: str, value: float) -> float:
-    return checked_number(
-        name, value, float(np.nextafter(0.0, 1.0)), np.inf, allowed="a finite number above 0", open_high=True
-    )
 
 
 def pbrl(
@@ -190,7 +184,7 @@ def pbrl(
     safe = checked(stated(problem))
     if penalty not in PENALTIES:
         raise ValueError(f"penalty is {penalty!r}; allowed is 'value' or 'bellman'.")
-    kind, size = PENALTIES[penalty], _positive("policy_step", policy_step)
+    kind, size = PENALTIES[penalty], checked_positive("policy_step", policy_step)
     moves: dict[str, Move] = {
         "mirror": MirrorStep(safe, kind, size, rng),
         "projection": ProjectedStep(safe, kind, size, rng, policy_floor),
@@ -201,15 +195,15 @@ def pbrl(
     if oracle_steps is not None:
         if oracle_steps < 1:
             raise ValueError(f"oracle_steps is {oracle_steps!r}; allowed is an integer, at least 1.")
-        oracle = MirrorDescentOracle(oracle_steps, _positive("oracle_step", oracle_step))
+        oracle = MirrorDescentOracle(oracle_steps, checked_positive("oracle_step", oracle_step))
     share = checked_number("continuation", continuation, 0.0, 1.0, allowed="a number from 0 to 1")
     length = int(share * iterations)
-    weight = _positive("penalty_weight", penalty_weight)
-    first = weight / 4 if initial_weight is None else min(_positive("initial_weight", initial_weight), weight)
+    weight = checked_positive("penalty_weight", penalty_weight)
+    first = weight / 4 if initial_weight is None else min(checked_positive("initial_weight", initial_weight), weight)
     own = safe.lower_model(safe.initial_upper)
     warm = 3 * own.temperature
     if initial_temperature is not None:
-        warm = _positive("initial_temperature", initial_temperature)
+        warm = checked_positive("initial_temperature", initial_temperature)
     warmer = _levels(own.temperature, warm, length) if own.temperature > 0 else repeat(0.0)
     temperatures: Iterator[float | None] = chain(islice(warmer, length), repeat(None))
     policy = None if initial_policy is None else checked_policy(initial_policy, own.n_states, own.n_actions)
@@ -220,7 +214,7 @@ def pbrl(
         penalty=kind,
         weights=_levels(weight, first, length),
         temperatures=temperatures,
-        step=None if step is None else _positive("step", step),
+        step=None if step is None else checked_positive("step", step),
         start=start,
         policy=policy,
         simultaneous=simultaneous,
@@ -269,8 +263,8 @@ def pbrl_partial(
     """
     safe = checked(stated(problem))
     share = checked_number("continuation", continuation, 0.0, 1.0, allowed="a number from 0 to 1")
-    weight = _positive("penalty_weight", penalty_weight)
-    first = weight / 4 if initial_weight is None else min(_positive("initial_weight", initial_weight), weight)
+    weight = checked_positive("penalty_weight", penalty_weight)
+    first = weight / 4 if initial_weight is None else min(checked_positive("initial_weight", initial_weight), weight)
     length = int(share * iterations)
     states = pbrl_states(
         safe,
@@ -279,7 +273,7 @@ def pbrl_partial(
         penalty=value_penalty,
         weights=_levels(weight, first, length),
         temperatures=repeat(None),
-        step=step if step is None or callable(step) else _positive("step", step),
+        step=step if step is None or callable(step) else checked_positive("step", step),
         start=start,
     )
     return record(states, iterations, tolerance=tolerance, earliest=length, progress=progress)

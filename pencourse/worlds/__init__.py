@@ -3,7 +3,7 @@
 Random models take a numpy Generator; nothing here draws a number of its own.
 """
 
-from .grids import MOVES, from_gymnasium, gridworld, mixed_start, terminal_states
+from .grids import MOVES, from_gymnasium, gridworld, hazard_grid, mixed_start, terminal_states
 from .random import random_mdp, random_stackelberg_game
 from .smuggler import smuggler_game
 
@@ -11,6 +11,7 @@ __all__ = [
     "MOVES",
     "from_gymnasium",
     "gridworld",
+    "hazard_grid",
     "mixed_start",
     "random_mdp",
     "random_stackelberg_game",

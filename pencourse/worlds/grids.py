@@ -180,6 +180,30 @@ def gridworld(
     return MDP(transition, reward, discount, mixed_start(start, exploration), temperature, regularizer or Entropy())
 
 
+def hazard_grid(*, temperature: float = 0.05, exploration: float = 1.0) -> MDP:
+    """Return a 5 × 5 gridworld with a goal in a corner and five hazards on the way; γ = 0.9, slip 0.1.
+
+    Entering the goal pays 4, a hazard −4. Read as log-odds, a person who compares two segments prefers the one that
+    reaches the goal to one that reaches nothing with probability σ(4) = 0.98.
+
+    Parameters
+    ----------
+    temperature : float
+        τ.
+    exploration : float
+        ε in ρ = (1−ε)·(upper left corner) + ε·uniform. At 1 segments begin anywhere; at 0 none of five steps would
+        ever see the goal.
+
+    Returns
+    -------
+    MDP
+    """
+    rows = ["S...H", ".H...", "...H.", ".H...", "...HG"]
+    return gridworld(
+        rows, 0.9, slip=0.1, goal_reward=4.0, hazard_reward=-4.0, exploration=exploration, temperature=temperature
+    )
+
+
 def _landing(letters: np.ndarray, move: tuple[int, int]) -> np.ndarray:
     """Return for each cell the cell in which the move ends."""
     height, width = letters.shape
