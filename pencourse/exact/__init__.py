@@ -5,5 +5,6 @@ error in its referee cannot be the same error. Conic optima are good to about 1e
 """
 
 from .mdp import ExactPlan, solve_mdp
+from .stackelberg import ExactStackelberg, stackelberg
 
-__all__ = ["ExactPlan", "solve_mdp"]
+__all__ = ["ExactPlan", "ExactStackelberg", "solve_mdp", "stackelberg"]

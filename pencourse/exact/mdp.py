@@ -18,7 +18,6 @@ References: Puterman (1994), section 6.9, for τ = 0; Neu, Jonsson and Gómez, *
 Markov decision processes* (2017), for the entropy.
 """
 
-import warnings
 from dataclasses import dataclass
 
 import cvxpy as cp
@@ -27,6 +26,7 @@ import scipy.sparse as sp
 
 from ..models import MDP, ConvergenceError
 from ..typing import Array
+from .solver import solve_program
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ def _primal(mdp: MDP, reward: Array, temperature: float, kind: str, solver: str)
         cost = temperature / 2 * cp.sum(cp.square(row), axis=1)
         constraints = [temperature * row >= above, value >= level + cost]
     weights = mdp.initial + 1.0 / n_states  # positive, so that V* is found in every state
-    _solve(cp.Problem(cp.Minimize(weights @ value), constraints), solver)
+    solve_program(cp.Problem(cp.Minimize(weights @ value), constraints), solver, "exact.solve_mdp")
     return np.asarray(value.value)
 
 
@@ -150,24 +150,5 @@ def _dual(mdp: MDP, reward: Array, temperature: float, kind: str, solver: str) -
     elif kind == "squared_norm":
         rows = [cp.quad_over_lin(occupancy[s], mass[s]) for s in range(n_states)]
         objective = objective - temperature / 2 * cp.sum(cp.hstack(rows))
-    problem = cp.Problem(cp.Maximize(objective), [mass == inflow])
-    _solve(problem, solver)
-    return np.maximum(np.asarray(occupancy.value), 0.0), float(problem.value)
-
-
-def _solve(problem: cp.Problem, solver: str) -> None:
-    # CLARABEL may call an optimum inaccurate at the first tolerance, and on rare models stops without one, but then
-    # reaches the second; the gap between the two programs is the judge of both.
-    said = ""
-    for tolerance in (1e-11, 1e-9) if solver == cp.CLARABEL else (0.0,):
-        names = ("tol_gap_abs", "tol_gap_rel", "tol_feas") if tolerance else ()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Solution may be inaccurate")
-            try:
-                problem.solve(solver=solver, **dict.fromkeys(names, tolerance))
-                said = problem.status
-            except cp.SolverError as error:
-                said = str(error)
-        if said in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
-            return
-    raise ConvergenceError(f"exact.solve_mdp ({solver}: {said})", float("inf"), 0.0, 1)
+    dual = solve_program(cp.Problem(cp.Maximize(objective), [mass == inflow]), solver, "exact.solve_mdp")
+    return np.maximum(np.asarray(occupancy.value), 0.0), dual
