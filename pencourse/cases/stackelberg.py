@@ -42,14 +42,14 @@ class StackelbergProblem:
         return minus_return(at, self.upper_reward(x))
 
     def pull_back(self, x: Array, terms: Sequence[Term]) -> Array:
-        """The derivative in x, shape (S, L), of a sum of terms; one pass over the kernel for all."""
+        """The derivative in x, shape (S, L), of a sum of terms; a pass over the kernel for each value."""
         game = self.game
-        values = np.stack([term.next_value for term in terms], axis=1)  # (S, K)
-        gains = game.discount * (game.transition.reshape(-1, game.n_states) @ values)
-        gains = gains.reshape(game.n_states, game.n_leader, game.n_follower, len(terms))
         rewards = {"lower": game.follower_reward, "upper": game.leader_reward}
-        gains += np.stack([rewards[term.channel] for term in terms], axis=3)
-        result: Array = np.einsum("sbk,sabk->sa", np.stack([term.mass for term in terms], axis=2), gains)
+        kernel = game.transition.reshape(-1, game.n_states)
+        result = np.zeros_like(x)
+        for term in terms:  # of few columns, a product of matrices takes BLAS longer than one vector after the other
+            gains = rewards[term.channel] + game.discount * (kernel @ term.next_value).reshape(rewards["lower"].shape)
+            result += np.matmul(gains, term.mass[:, :, None])[:, :, 0]
         return result
 
     def project(self, x: Array) -> Array:
