@@ -23,14 +23,14 @@ def policy_transition(mdp: MDP, policy: Array) -> Array:
 
 def evaluation_matrix(mdp: MDP, policy: Array) -> Array:
     """Return I − γP_π, shape (S, S): the system whose solution is a value, and whose transpose gives occupancies."""
-    system = -mdp.discount * policy_transition(mdp, policy)
+    system = policy_transition(mdp, -mdp.discount * policy)
     system.flat[:: mdp.n_states + 1] += 1.0
     return system
 
 
 def policy_reward(mdp: MDP, policy: Array) -> Array:
     """Return r_π(s) − τ h(π(s)) = Σ_a π(a|s) r(s,a) − τ h(π(·|s)), shape (S,)."""
-    reward: Array = (policy * mdp.reward).sum(axis=1)
+    reward: Array = np.vecdot(policy, mdp.reward)
     if mdp.temperature:
         reward = reward - mdp.temperature * mdp.regularizer.value(policy)
     return reward
@@ -89,7 +89,7 @@ class Evaluation:
 
     def side_value(self, reward: Array) -> Array:
         """Return the value of the same policy under another reward (S, A), without regulariser, shape (S,)."""
-        return self.solve((self.policy * reward).sum(axis=1))
+        return self.solve(np.vecdot(self.policy, reward))
 
     def action_value_adjoint(self, weights: Array) -> Array:
         """Return the derivative of Σ_{s,a} weights(s,a) Q^π(s,a) in r, shape (S, A).

@@ -63,9 +63,8 @@ def project(point: Array, floor: float = 0.0) -> Array:
         raise ValueError(f"floor is {floor!r}; allowed is a number from 0 to 1/A = {1 / n:g}.")
     shifted = point - point.max(axis=-1, keepdims=True) - floor  # the projection ignores constants in a row
     descending = -np.sort(-shifted, axis=-1)
-    excess = np.cumsum(descending, axis=-1) - max(mass, 0.0)
-    support = (descending * np.arange(1, n + 1) > excess).sum(axis=-1, keepdims=True)
-    support = np.maximum(support, 1)
-    threshold = np.take_along_axis(excess, support - 1, axis=-1) / support
+    # With k entries above it, ν = (sum of the k largest − mass)/k; the largest of these is the one that fits.
+    levels = (np.cumsum(descending, axis=-1) - max(mass, 0.0)) / np.arange(1, n + 1)
+    threshold = levels.max(axis=-1, keepdims=True)
     result: Array = np.maximum(shifted - threshold, 0.0) + floor
     return result

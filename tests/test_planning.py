@@ -560,3 +560,22 @@ def test_two_coin_bandit_by_hand():
     plan = solve(mdp)  # u = (¾, ¼): ¾ − ½·2·(9/16 + 1/16)
     np.testing.assert_allclose(plan.policy, [[0.75, 0.25]], atol=1e-12)
     assert plan.value[0] == pytest.approx(2 * (0.75 - 0.625), abs=1e-9)
+
+
+@pytest.mark.parametrize("branching", [None, 3])
+def test_borrowed_factors_save_work_and_change_nothing(branching):
+    """From a model close by they lead there in a few steps; from one far away they are dropped."""
+    rng = np.random.default_rng(0)
+    mdp = worlds.random_mdp(rng, 50, 4, 0.95, branching=branching, temperature=0.1)
+    near = mdp.with_reward(mdp.reward + 1e-3 * rng.normal(size=mdp.reward.shape))
+    far = worlds.random_mdp(rng, 50, 4, 0.95, branching=branching, temperature=0.1)
+    start, cold = solve(mdp), solve(near)
+    for factors in (evaluate(mdp, start.policy), evaluate(far, solve(far).policy)):
+        found = solve(near, initial_value=start.value, factors=factors)
+        assert found.residual <= 1e-10 * near.scale
+        assert np.abs(found.value - cold.value).max() <= 2e-10 * near.scale / 0.05
+    few = solve(near, initial_value=start.value, factors=evaluate(mdp, start.policy)).iterations
+    assert few <= 5 and few < solve(near, initial_value=start.value).iterations
+    exactly = solve(mdp.with_temperature(0.0))
+    again = solve(mdp.with_temperature(0.0), initial_value=start.value, factors=evaluate(mdp, start.policy))
+    assert np.allclose(again.value, exactly.value, rtol=0, atol=1e-7)

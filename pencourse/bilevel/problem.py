@@ -172,6 +172,10 @@ class CheckedProblem:
             ),
         )
 
+    def upper_value(self, x: Array, at: Evaluation, rng: np.random.Generator | None) -> float:
+        """f alone, for the record: its derivatives are not looked at."""
+        return float(self.problem.upper_objective(x, at, rng).value)
+
     def upper_reward(self, x: Array, model: MDP) -> Array:
         """The reward of the upper level's own, shape (S, A), where f is minus its return."""
         if not hasattr(self.problem, "upper_reward"):

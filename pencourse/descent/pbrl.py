@@ -57,18 +57,19 @@ def pbrl_states(
     A state holds x before its step and y after its own (before it, if `simultaneous`), and what was computed there.
     """
     x = problem.project(problem.initial_upper if start is None else start)
-    solves = 0
+    solves, optimal = 0, None
     for weight, temperature in zip(weights, temperatures, strict=False):
         model = problem.lower_model(x)
         if temperature is not None:
             model = model.with_temperature(temperature)
         refuse_unregularised(model)
-        best, oracle_solves = oracle(model)
+        best, oracle_solves = oracle(model, optimal)
         policy = best.policy if policy is None else policy
         moved, length, move_solves = move(x, best, policy, weight)
         solves += oracle_solves + move_solves
         at = Evaluation(model, policy if simultaneous else moved)
         objective, gap = problem.upper_objective(x, at, rng), penalty(model, at, best=best)
+        optimal = gap.optimal
         gradient = upper_derivative(problem, x, objective, [term.scaled(weight) for term in gap.terms])
         if step is None:
             step = default_step(gradient)
@@ -81,7 +82,7 @@ def pbrl_states(
             objective=objective.value,
             penalty=gap.value,
             penalized_objective=objective.value + weight * gap.value,
-            hyper_objective=problem.upper_objective(x, gap.optimal, rng).value,
+            hyper_objective=problem.upper_value(x, optimal, rng),
             gradient_mapping=float(np.hypot(np.linalg.norm(x - new_x) / alpha, length)),
             oracle_residual=best.residual,
             soft_solves=solves,
