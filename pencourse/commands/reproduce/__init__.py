@@ -39,8 +39,10 @@ def sweep(function: Callable[..., list[Any]], tasks: Sequence[Iterable[Any]], *,
     Each process computes on one thread, so that the tasks do not fight for the processors.
     """
     from joblib import Parallel, delayed
+    from joblib.parallel import get_active_backend
     from tqdm.auto import tqdm
 
-    parallel = Parallel(n_jobs=jobs, return_as="generator")
+    one_by_one = getattr(get_active_backend()[0], "supports_return_generator", False)  # Ray's back end does not
+    parallel = Parallel(n_jobs=jobs, return_as="generator" if one_by_one else "list")
     found = parallel(delayed(function)(*task) for task in tasks)
     return [row for rows in tqdm(found, total=len(tasks), desc=label) for row in rows]
