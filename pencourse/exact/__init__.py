@@ -5,6 +5,7 @@ error in its referee cannot be the same error. Conic optima are good to about 1e
 """
 
 from .mdp import ExactPlan, solve_mdp
+from .preferences import RewardFit, fit_reward
 from .stackelberg import ExactStackelberg, stackelberg
 
-__all__ = ["ExactPlan", "ExactStackelberg", "solve_mdp", "stackelberg"]
+__all__ = ["ExactPlan", "ExactStackelberg", "RewardFit", "fit_reward", "solve_mdp", "stackelberg"]
