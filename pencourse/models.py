@@ -19,6 +19,10 @@ class ConvergenceError(RuntimeError):
             f"{solver} reached a residual of {residual:.3g} after {iterations} iterations; asked was {tolerance:.3g}."
         )
 
+    def __reduce__(self) -> tuple[type, tuple[str, float, float, int]]:
+        """Let it be pickled, so that it can come back from another process."""
+        return type(self), (self.solver, self.residual, self.tolerance, self.iterations)
+
 
 def _check_dynamics(model: "MDP | StackelbergGame", n_states: int) -> None:
     """Check what all models share: γ, ρ and τ."""

@@ -1,6 +1,7 @@
 """A model: its sizes, its unit, that nobody changes it; and the error of a solver that stopped short."""
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -56,3 +57,9 @@ def test_the_same_world_with_another_reward_or_temperature(draw):
         mdp.with_reward(mdp.reward[:, :2])
     with pytest.raises(ValueError, match=r"temperature is -1\.0; allowed is a finite number, at least 0"):
         mdp.with_temperature(-1.0)
+
+
+def test_the_error_travels_between_processes():
+    error = ConvergenceError("solve", 0.5, 1e-9, 3)
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.residual, again.iterations) == (str(error), 0.5, 3)

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 import pencourse.__main__ as command_line
-from pencourse import exact
+from pencourse import evaluate, exact, solve
 from pencourse.cases.stackelberg import best_response
-from pencourse.commands.reproduce import stackelberg
+from pencourse.commands.reproduce import rlhf, stackelberg
 from pencourse.descent import pbrl_partial
+from pencourse.simplex import uniform_policy
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +84,39 @@ def test_a_family_alone_and_bad_words(tmp_path, capsys):
         command_line.main(["reproduce", "stackelberg", "--seeds", "0"])
     with pytest.raises(SystemExit):
         command_line.main(["reproduce", "nothing"])
+
+
+# RLHF
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory):
+    where = tmp_path_factory.mktemp("rlhf")
+    assert command_line.main(["reproduce", "rlhf", "--quick", "--seeds", "2", "--jobs", "1", "--out", str(where)]) == 0
+    assert {path.name for path in where.iterdir()} == {"rlhf.csv", "rlhf.png"}
+    return pd.read_csv(where / "rlhf.csv")
+
+
+def test_no_method_asks_for_more_labels_than_it_may(labels):
+    assert (labels["labels_used"] <= labels["labels"]).all() and (labels["labels_used"] > 0.9 * labels["labels"]).all()
+    assert set(labels["method"]) == {*rlhf.METHODS, *rlhf.VARIANTS}
+
+
+def test_shares_are_of_the_way_under_the_true_reward(labels):
+    world = rlhf.world_of("hazard grid")
+    low = evaluate(world, uniform_policy(world.n_states, world.n_actions)).expected_return
+    assert np.allclose(labels["uniform"], low, rtol=1e-5)
+    assert np.allclose(labels["optimum"], solve(world).expected_return, rtol=1e-5)
+    assert (labels["true_return"] <= labels["optimum"] + 1e-6).all()
+    share = (labels["true_return"] - labels["uniform"]) / (labels["optimum"] - labels["uniform"])
+    assert np.allclose(labels["closed"], share, atol=1e-4)
+    plain = labels[(labels["noise"] == 0) & labels["method"].isin(rlhf.METHODS)]
+    median = plain.groupby(["method", "labels"])["closed"].median().unstack()
+    assert (median[500] > median[100]).all()  # labels help
+
+
+@pytest.mark.parametrize("name", rlhf.FULL.worlds)
+def test_worlds_are_scaled_alike(name):
+    world = rlhf.world_of(name)
+    assert 3.5 < np.abs(world.reward).max() <= 4.0 + 1e-12  # the grid pays 4 or −4 on arrival, less what slips
+    assert (world.initial > 0).all() and world.temperature == 0.05

@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-EXPERIMENTS = ("stackelberg",)
-
 
 def reproduce(arguments: argparse.Namespace) -> int:
     """Run an experiment; write its tables (CSV) and its pictures (PNG) to a folder, and print its summary."""
