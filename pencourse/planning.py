@@ -71,10 +71,15 @@ def greedy(mdp: MDP, action_value: Array) -> Array:
 
 def _plan(mdp: MDP, value: Array, iterations: int, *, policy: Array | None = None) -> Plan:
     """Describe V (and the policy given, or else the greedy one)."""
-    action_value = backup(mdp, value)
-    improved = mdp.regularizer.conjugate(action_value, mdp.temperature)
+    action_value, change = _change(mdp, value)
     policy = greedy(mdp, action_value) if policy is None else policy
-    return Plan(mdp, policy, value, action_value, iterations, float(np.abs(improved - value).max()))
+    return Plan(mdp, policy, value, action_value, iterations, float(np.abs(change).max()))
+
+
+def _change(mdp: MDP, value: Array) -> tuple[Array, Array]:
+    """Return Q_V and TV − V."""
+    action_value = backup(mdp, value)
+    return action_value, mdp.regularizer.conjugate(action_value, mdp.temperature) - value
 
 
 def _start(mdp: MDP, initial_value: Array | None) -> Array:
@@ -222,8 +227,7 @@ def solve(
     initial_value : array (S,), optional
         A warm start.
     factors : Evaluation, optional
-        Of the optimal policy of a model close by, one descent step before for instance: its factors of I − γP_π take
-        the place of Newton's matrix for as long as each step with them makes the residual ten times smaller.
+        Of a close model's optimum: its I − γP_π serves as Newton's while each step divides the residual by ten.
     tolerance : float
         On ‖TV − V‖_∞ relative to `mdp.scale` = max|r| + τ max|h|.
 
@@ -254,8 +258,7 @@ def solve(
         value, action_value, change, sweeps = _sweep(mdp, value, target)
     while (residual := float(np.abs(change).max())) > target and steps < MAX_NEWTON_STEPS:
         value = value + _newton_step(mdp, greedy(mdp, action_value), change)
-        action_value = backup(mdp, value)
-        change = mdp.regularizer.conjugate(action_value, mdp.temperature) - value
+        action_value, change = _change(mdp, value)
         steps += 1
     if not residual <= target:
         raise ConvergenceError("solve", residual, target, sweeps + steps)
@@ -266,8 +269,7 @@ def _borrow(mdp: MDP, value: Array, factors: Evaluation, target: float) -> tuple
     """Take steps V ← V + M⁻¹(TV − V), M another model's I − γP_π; return V, its Q, TV − V and the number of steps."""
     last, steps = np.inf, 0
     while True:
-        action_value = backup(mdp, value)
-        change = mdp.regularizer.conjugate(action_value, mdp.temperature) - value
+        action_value, change = _change(mdp, value)
         residual = float(np.abs(change).max())
         if not target < residual < last / 10:
             return value, action_value, change, steps
@@ -276,26 +278,20 @@ def _borrow(mdp: MDP, value: Array, factors: Evaluation, target: float) -> tuple
 
 def _sweep(mdp: MDP, value: Array, target: float) -> tuple[Array, Array, Array, int]:
     """Sweep while sweeps are cheaper than Newton steps; return V, its Q, TV − V and the number of sweeps."""
-    shift = mdp.discount / (1.0 - mdp.discount)
-    last_span = np.inf
-    sweep = 0
+    last_span, sweep = np.inf, 0
     while True:
-        action_value = backup(mdp, value)
-        change = mdp.regularizer.conjugate(action_value, mdp.temperature) - value
+        action_value, change = _change(mdp, value)
         high, low = float(change.max()), float(change.min())
         residual, span = max(high, -low), high - low
         if residual <= target or (sweep > 1 and _sweeps_left(span, last_span, target) > MOST_SWEEPS_LEFT):
             return value, action_value, change, sweep
-        value = value + change + shift * 0.5 * (high + low)
-        last_span = span
-        sweep += 1
+        value = value + change + mdp.discount / (1.0 - mdp.discount) * 0.5 * (high + low)
+        last_span, sweep = span, sweep + 1
 
 
 def _sweeps_left(span: float, last_span: float, target: float) -> float:
     """Predict how many sweeps bring the span of TV − V below the target, from the factor by which it just fell."""
-    if not 0 < span < last_span:  # a span of 0 leaves only rounding
-        return np.inf
-    return float(np.log(target / span) / np.log(span / last_span))
+    return float(np.log(target / span) / np.log(span / last_span)) if 0 < span < last_span else np.inf
 
 
 def _newton_step(mdp: MDP, policy: Array, change: Array) -> Array:
