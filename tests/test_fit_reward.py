@@ -22,6 +22,18 @@ def mean_loss(differences, labels, theta):
     return -np.mean(xlogy(labels, expit(differences @ theta)) + xlogy(1 - labels, expit(-differences @ theta)))
 
 
+def solved(differences, labels, bound):
+    """Minimise the loss without cvxpy."""
+    limits = [(None, None) if bound is None else (-bound, bound)] * differences.shape[1]
+
+    def both(theta):
+        slope = differences.T @ (expit(differences @ theta) - labels) / len(labels)
+        return mean_loss(differences, labels, theta), slope
+
+    start = np.zeros(differences.shape[1])
+    return minimize(both, start, jac=True, method="L-BFGS-B", bounds=limits, options={"ftol": 0, "gtol": 1e-9})
+
+
 @pytest.mark.parametrize(("ones", "n"), [(1, 4), (7, 10), (50, 100)])
 def test_one_feature_has_a_closed_form(ones, n):
     """Of n equal pairs k are labelled 1: σ(θ) = k/n, and the loss is the entropy of k/n."""
@@ -73,13 +85,7 @@ def test_published_abilities():
 def test_another_solver_agrees(seed, bound):
     differences, labels, _ = draw(seed)
     fit = exact.fit_reward(differences, labels, bound)
-    limits = [(None, None) if bound is None else (-bound, bound)] * 4
-
-    def both(theta):
-        slope = differences.T @ (expit(differences @ theta) - labels) / 80
-        return mean_loss(differences, labels, theta), slope
-
-    found = minimize(both, np.zeros(4), jac=True, method="L-BFGS-B", bounds=limits, options={"ftol": 0, "gtol": 1e-9})
+    found = solved(differences, labels, bound)
     assert np.abs(fit.parameters - found.x).max() <= THETA
     assert abs(fit.loss - found.fun) <= LOSS and np.isclose(fit.loss, mean_loss(differences, labels, fit.parameters))
     assert fit.dual <= found.fun + LOSS and abs(fit.gap) <= LOSS
@@ -96,6 +102,24 @@ def test_the_dual_value_bounds_the_loss_everywhere(bound):
         theta = fit.parameters + size * rng.normal(size=(50, 4))
         theta = theta if bound is None else np.clip(theta, -bound, bound)
         assert min(mean_loss(differences, labels, row) for row in theta) >= fit.dual - 1e-12
+
+
+@pytest.mark.parametrize("bound", [None, 0.5])
+def test_dual_values_are_by_hand_and_never_above_the_optimum(bound):
+    """At any θ: loss ≥ optimum ≥ dual; at the optimum both meet. Without a bound u is moved to where it is feasible."""
+    differences, labels, _ = draw(12)
+    best = solved(differences, labels, bound)
+    rng = np.random.default_rng(0)
+    for theta in rng.uniform(-0.5, 0.5, size=(100, 4)):
+        loss, dual = preferences._values(differences, labels, theta, bound)
+        u = expit(differences @ theta)
+        assert np.isclose(loss, mean_loss(differences, labels, theta))
+        assert loss >= best.fun - 1e-12 and dual <= best.fun + 1e-12
+        if bound is not None:
+            excess = bound * np.abs(differences.T @ (u - labels)).sum()
+            assert np.isclose(80 * dual, -(u * np.log(u) + (1 - u) * np.log(1 - u)).sum() - excess)
+    loss, dual = preferences._values(differences, labels, best.x, bound)
+    assert abs(loss - dual) <= 1e-7
 
 
 def test_expected_labels_give_the_parameters_back():

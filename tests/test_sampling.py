@@ -131,9 +131,9 @@ def test_enumeration_is_complete(length, start):
 def test_enumeration_says_how_many_segments_there_would_be():
     mdp, policy = small(6)
     n = len(list(brute_force(mdp, policy, 3, mdp.initial)))
-    assert len(sampling.enumerate_segments(mdp, policy, 3, most=n)[0]) == n
     with pytest.raises(ValueError, match=rf"length is 3, which makes {n} segments; allowed are .* {n - 1} at most"):
         sampling.enumerate_segments(mdp, policy, 3, most=n - 1)
+    assert len(sampling.enumerate_segments(mdp, policy, 3, most=n)[0]) == n
     dense, policy = draw_mdp(0, 10, 10), uniform_policy(10, 10)
     with pytest.raises(ValueError, match=f"makes {100**30} segments"):  # more than 64 bits
         sampling.enumerate_segments(dense, policy, 30)
