@@ -8,6 +8,11 @@ LAB_FLAGS ?=
 # Only these lessons: make course LESSONS="01 02"
 LESSONS ?=
 
+# A file's tests stay together, because they share what is slow to set up; each process computes on one thread.
+PARALLEL := -n auto --dist loadfile
+unit nbval mutants execute: export OPENBLAS_NUM_THREADS = 1
+unit nbval mutants execute: export OMP_NUM_THREADS = 1
+
 BIN := .venv/bin
 NOTEBOOKS = $(wildcard notebooks/*.ipynb solutions/*/*.ipynb)
 PROBLEM_SETS = $(patsubst solutions/%/,%,$(sort $(wildcard solutions/*/)))
@@ -35,10 +40,10 @@ lint: .venv/ready-test  ## ruff and mypy
 	$(BIN)/mypy
 
 unit: .venv/ready-test browser  ## unit tests with coverage, and JupyterLab in a browser
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --cov $(PARALLEL)
 
 nbval: .venv/ready-test  ## lessons and solutions print what they have stored
-	$(if $(NOTEBOOKS),$(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-cell-timeout 600 \
+	$(if $(NOTEBOOKS),$(BIN)/python -m pytest -q $(PARALLEL) --nbval --nbval-current-env --nbval-cell-timeout 600 \
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg $(NOTEBOOKS))
 
 mutants: .venv/ready-test  ## every mistake planted in the library is caught
