@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from conftest import draw_mdp
 from problems import accepted
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, softmax
 from test_sampling import brute_force, unbiased
 
-from pencourse import MDP, evaluate, exact, hypergradient_descent, pbrl, solve, worlds
+from pencourse import MDP, ConvergenceError, evaluate, exact, hypergradient_descent, pbrl, solve, worlds
 from pencourse.baselines import dpo, drlhf, drlhf_states, two_stage
 from pencourse.cases import rlhf
 from pencourse.regularizers import SquaredNorm
@@ -463,6 +463,17 @@ def test_dpo_leaves_alone_what_is_not_compared():
     assert np.isclose(odds[2], (odds[0] + odds[1]) / 2, atol=1e-6)
 
 
+def test_dpo_says_when_it_has_not_converged(monkeypatch):
+    world, _, pairs = prompts(3)
+
+    def hasty(*arguments, options, **others):
+        return minimize(*arguments, options={"maxiter": 1}, **others)
+
+    monkeypatch.setattr("pencourse.baselines.rlhf.minimize", hasty)
+    with pytest.raises(ConvergenceError, match="dpo reached a residual of .* after 1 iterations; asked was 1e-08"):
+        dpo(world, pairs)
+
+
 def test_dpo_refuses_what_it_cannot_do():
     world, _, pairs = prompts(2)
     with pytest.raises(ValueError, match="world has a discount above 0"):
@@ -474,6 +485,8 @@ def test_dpo_refuses_what_it_cannot_do():
     few = rlhf.Pairs(ones.segments[one], ones.differences[one], ones.labels[one], ones.log_probability[one])
     with pytest.raises(ValueError, match="labels are separable"):
         dpo(world, few)
+    with pytest.raises(ValueError, match=r"reference\[0, 1\] is 0\.0; allowed is a probability above 0"):
+        dpo(world, pairs, reference=np.array([[0.5, 0.0, 0.5]] * 4))
     apart = rlhf.problem(world, pairs=0).collect(uniform_policy(4, 3), 50, np.random.default_rng(0))
     with pytest.raises(ValueError, match="pairs differ in their state or have more steps"):
         dpo(world, apart)

@@ -17,6 +17,7 @@ from ..models import MDP, ConvergenceError
 from ..planning import solve
 from ..simplex import checked_policy, uniform_policy
 from ..typing import Array
+from ..validation import checked_distributions, refuse_where
 
 
 def drlhf_states(
@@ -113,7 +114,7 @@ def dpo(world: MDP, pairs: Pairs, *, reference: Array | None = None) -> Array:
     Raises
     ------
     ValueError
-        If the world or the pairs are of another kind, or the labels are separable: the likelihood then has no maximum.
+        If world, pairs or reference are of another kind, or the labels are separable: the likelihood has no maximum.
     ConvergenceError
         If no stationary point is reached.
 
@@ -131,7 +132,9 @@ def dpo(world: MDP, pairs: Pairs, *, reference: Array | None = None) -> Array:
     if states.shape[1] != 2 or (states[:, 0] != states[:, 1]).any():
         raise ValueError("pairs differ in their state or have more steps; allowed is one step, in one state.")
     tau, shape, cells = world.temperature, world.reward.shape, states * world.n_actions + actions
-    base = np.log(uniform_policy(*shape) if reference is None else checked_policy(reference, *shape))
+    prior = uniform_policy(*shape) if reference is None else checked_distributions("reference", reference, shape)
+    refuse_where("reference", prior, prior == 0, "a probability above 0")
+    base = np.log(prior)
     contrast = np.eye(base.size)[cells[:, 0]] - np.eye(base.size)[cells[:, 1]]  # of logits: the normaliser cancels
     refuse_separable(contrast, pairs.labels)
 
