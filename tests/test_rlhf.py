@@ -518,14 +518,8 @@ def test_pbrl_learns_the_hazard_grid_from_2000_labels():
         problem = rlhf.problem(
             world, labeller, rlhf.entry_features(world), segment_length=5, bound=4.0, pairs=40, every=27, budget=2000
         )
-        run = pbrl(
-            problem,
-            penalty_weight=1.0,
-            iterations=600,
-            step=1.0,
-            initial_temperature=0.3,
-            rng=np.random.default_rng(seed),
-        )
+        weights = {"penalty_weight": 0.3, "initial_weight": 0.3, "initial_temperature": 0.3}
+        run = pbrl(problem, iterations=600, step=1.0, rng=np.random.default_rng(seed), **weights)
         assert labeller.labels_given == 2000
         shares.append((labeller.score(world, run.lower) - low) / (high - low))
     assert np.median(shares) >= 0.95
