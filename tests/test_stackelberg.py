@@ -69,6 +69,14 @@ def test_conitzer_and_sandholms_game():
     assert best_response(game, [[0.5 + 1e-8, 0.5 - 1e-8]]).leader_return < 2.0  # not within
 
 
+def test_ties_are_seen_where_the_averaged_reward_cancels():
+    """Rock, paper, scissors at a third each: everything is worth 0 to the follower, up to rounding."""
+    table = np.array([[[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]])
+    game = StackelbergGame(np.ones((1, 3, 3, 1)), table + np.array([0.0, 0.0, 5.0]), -table, 0.0, [1.0])
+    assert best_response(game, uniform_policy(1, 3)).tied.all()
+    assert best_response(game, uniform_policy(1, 3)).leader_return == pytest.approx(5.0)
+
+
 def test_a_regularised_follower_has_one_answer():
     game = draw_game(3, temperature=0.2)
     x = random_policy(np.random.default_rng(0), 4, 2)

@@ -118,7 +118,7 @@ def best_response(
     ties : str
         "leader": broken in the leader's favour, as in the optimistic problem; "against": in its disfavour.
     tolerance : float
-        On V*(s) − Q*(s,b), in units of `MDP.scale`.
+        On V*(s) − Q*(s,b), in units of max|r_f|.
 
     Returns
     -------
@@ -140,7 +140,8 @@ def best_response(
         value, tied = best.side_value(reward), np.ones_like(reward, dtype=bool)
         return Response(best.policy, value, best.value, float(game.initial @ value), tied)
     action_value = best.action_value
-    tied = action_value >= action_value.max(axis=1, keepdims=True) - tolerance * model.scale
+    unit = float(np.abs(game.follower_reward).max()) or 1.0  # not the average's, which may cancel
+    tied = action_value >= action_value.max(axis=1, keepdims=True) - tolerance * unit
     stand_in = np.where(tied, np.arange(model.n_actions), tied.argmax(axis=1)[:, None])
     sign = 1.0 if ties == "leader" else -1.0
     choice = MDP(
