@@ -57,19 +57,21 @@ def pbrl_states(
     A state holds x before its step and y after its own (before it, if `simultaneous`), and what was computed there.
     """
     x = problem.project(problem.initial_upper if start is None else start)
-    solves, optimal = 0, None
+    solves = 0
     for weight, temperature in zip(weights, temperatures, strict=False):
         model = problem.lower_model(x)
         if temperature is not None:
             model = model.with_temperature(temperature)
         refuse_unregularised(model)
-        best, oracle_solves = oracle(model, optimal)
+        best, oracle_solves = oracle(model)
         policy = best.policy if policy is None else policy
         moved, length, move_solves = move(x, best, policy, weight)
         solves += oracle_solves + move_solves
         at = Evaluation(model, policy if simultaneous else moved)
         objective, gap = problem.upper_objective(x, at, rng), penalty(model, at, best=best)
         optimal = gap.optimal
+        if isinstance(oracle, NewtonOracle):
+            oracle.last = optimal
         gradient = upper_derivative(problem, x, objective, [term.scaled(weight) for term in gap.terms])
         if step is None:
             step = default_step(gradient)

@@ -23,23 +23,23 @@ Generator = np.random.Generator | None
 class Oracle(Protocol):
     """Something that solves the lower level, well enough, and remembers where it was."""
 
-    def __call__(self, model: MDP, last: Evaluation | None = None) -> tuple[Plan, int]:
-        """Return a plan and the soft solves it took; `last` is the evaluation of the plan before."""
+    def __call__(self, model: MDP) -> tuple[Plan, int]:
+        """Return a plan and the soft solves it took."""
 
 
 class NewtonOracle:
-    """π*(x) by `solve`, started on the straight line through the last two values, with the last π*'s factors."""
+    """π*(x) by `solve`, warm-started at the last value.
+
+    `last`, if somebody sets it, is the evaluation of the last π*, whose factors save most of the work.
+    """
 
     def __init__(self) -> None:
         self.value: Array | None = None
-        self.change: Array | float = 0.0
+        self.last: Evaluation | None = None
 
-    def __call__(self, model: MDP, last: Evaluation | None = None) -> tuple[Plan, int]:
+    def __call__(self, model: MDP) -> tuple[Plan, int]:
         """Return the optimal plan."""
-        start = None if self.value is None else self.value + self.change
-        plan = solve(model, initial_value=start, factors=last)
-        if self.value is not None:
-            self.change = plan.value - self.value
+        plan = solve(model, initial_value=self.value, factors=self.last)
         self.value = plan.value
         return plan, 1
 
@@ -51,7 +51,7 @@ class MirrorDescentOracle:
         self.steps, self.size = steps, size
         self.policy: Array | None = None
 
-    def __call__(self, model: MDP, last: Evaluation | None = None) -> tuple[Plan, int]:
+    def __call__(self, model: MDP) -> tuple[Plan, int]:
         """Return the policy that it arrives at, with its own value."""
         states = mirror_descent(model, self.size / model.temperature, self.policy)
         plan = next(islice(states, self.steps, None))
