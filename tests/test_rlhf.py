@@ -359,7 +359,7 @@ def test_projections():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"labeller": np.zeros((3, 3))}, r"true_reward has shape \(3, 3\); allowed is \(3, 2\)"),
+        ({"labeller": np.zeros((3, 3))}, r"labeller has shape \(3, 3\); allowed is \(3, 2\)"),
         ({"features": np.zeros((3, 2))}, r"features has shape \(3, 2\); allowed is \(3, 2, any\)"),
         ({"segment_length": 0}, "segment_length is 0; allowed is an integer, at least 1"),
         ({"segment_length": 9}, r"length is 9, which makes \d+ segments; allowed are lengths that make 2000 at most"),

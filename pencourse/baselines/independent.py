@@ -48,7 +48,6 @@ def independent_states(
             lower=policy,
             objective=objective.value,
             penalty=best.expected_return - at.expected_return,
-            penalized_objective=objective.value,
             hyper_objective=problem.upper_objective(x, Evaluation(model, best.policy), rng).value,
             gradient_mapping=float(np.linalg.norm(x - new)) / step,
             soft_solves=solves,

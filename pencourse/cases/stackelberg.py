@@ -20,6 +20,7 @@ from ..models import MDP, StackelbergGame, averaged, follower_mdp
 from ..planning import solve
 from ..simplex import project, uniform_policy
 from ..typing import Array
+from ..validation import checked_number
 
 
 class StackelbergProblem:
@@ -91,7 +92,7 @@ class Response:
     leader_return : float
         ρᵀ `leader_value`.
     tied : array (S, F) of bool
-        Which actions are best for the follower, up to the tolerance; at τ > 0 all of them are played.
+        Which actions are best for the follower, up to the tolerance; all of them at τ > 0, where it has one answer.
     """
 
     policy: Array
@@ -127,16 +128,17 @@ def best_response(
     Raises
     ------
     ValueError
-        If the leader's policy is none, or ties is neither of the two.
+        If the leader's policy is none, ties is neither of the two, or the tolerance is out of its range.
     ConvergenceError
         If the follower's or the tie-breaking problem is not solved.
     """
     if ties not in ("leader", "against"):
         raise ValueError(f"ties is {ties!r}; allowed is 'leader' or 'against'.")
+    tolerance = checked_number("tolerance", tolerance, 0.0, 1.0, allowed="a number from 0 to 1")
     model = follower_mdp(game, leader_policy)
     reward = averaged(game.leader_reward, np.asarray(leader_policy, dtype=float))
     best = Evaluation(model, solve(model).policy)
-    if model.temperature > 0:
+    if model.temperature > 0 and model.regularizer.name != "none":
         value, tied = best.side_value(reward), np.ones_like(reward, dtype=bool)
         return Response(best.policy, value, best.value, float(game.initial @ value), tied)
     action_value = best.action_value

@@ -40,7 +40,8 @@ class Commitment:
     response : Response
         The follower's best response to it, ties broken for the leader.
     history : pandas.DataFrame
-        A row a start: `drawn`, the share of states that it drew anew (1 in the first round), `start_return`, the
+        A row a start: `drawn`, the share of states that it drew anew (1 in the first round, but for the
+        uniform start), `start_return`, the
         leader's return where the start ended, `leader_return`, the best so far, after switching, and `soft_solves`, so
         far.
     """
@@ -91,6 +92,10 @@ def anneal(
     ValueError, ConvergenceError
         As in `pbrl_partial`.
     """
+    if iterations < 1 or not len(temperatures):
+        raise ValueError(
+            f"{iterations!r} iterations at {len(temperatures)} temperatures; allowed is 1 or more of each."
+        )
     span = float(np.ptp(game.follower_reward)) or 1.0
     steps = np.geomspace(0.3, 0.003, len(temperatures) * iterations).reshape(len(temperatures), iterations)
     for temperature, lengths in zip(temperatures, steps, strict=True):
@@ -159,7 +164,7 @@ def multistart(
     import pandas as pd  # slow to load
     from tqdm.auto import tqdm
 
-    checked_number("share", share, 0.0, 1.0, allowed="a number from 0 to 1")
+    checked_number("share", share, float(np.nextafter(0.0, 1.0)), 1.0, allowed="a number above 0, at most 1")
     if starts < 1 or rounds < 0:
         raise ValueError(f"starts and rounds are {starts!r} and {rounds!r}; allowed are at least 1 and at least 0.")
     hard, cost = replace(game, temperature=0.0), 2 * len(temperatures) * (iterations + 1)
@@ -184,9 +189,9 @@ def switch_policies(game: StackelbergGame, candidates: Sequence[Array]) -> tuple
         max {Q_l(s, x_s, b) : b best for Q_f(s, x_s, ·)},    Q_·(s, x_s, b) = Σ_a x(a|s) [r_· + γ P V_·](s, a, b).
 
     Each state takes its best row, if that is better than its own. Where P(s′|s,a) does not depend on the follower, its
-    answer in a state depends on the row there alone, so this is policy iteration over the rows on offer and ends at
-    their best combination. In general V_f moves too: if the return has not risen, only the half of the states with the
-    larger gains switch, then a quarter, and so on.
+    answer in a state depends on the row there alone, so this is policy iteration over the rows on offer and ends, if
+    ρ > 0, at their best combination. In general V_f moves too: if the return from ρ has not risen, only the half of the
+    states with the larger gains switch, then a quarter, and so on.
 
     Parameters
     ----------
@@ -202,7 +207,7 @@ def switch_policies(game: StackelbergGame, candidates: Sequence[Array]) -> tuple
     Raises
     ------
     ValueError
-        If τ > 0, or a candidate is no policy.
+        If τ > 0, there is no candidate, or one is no policy.
 
     References
     ----------
@@ -211,6 +216,8 @@ def switch_policies(game: StackelbergGame, candidates: Sequence[Array]) -> tuple
     """
     if game.temperature:
         raise ValueError(f"temperature is {game.temperature!r}; allowed is 0: at it the follower's answer is read.")
+    if not len(candidates):
+        raise ValueError("candidates is empty; allowed is one leader's policy or more.")
     rows = np.array(candidates, dtype=float)
     found = [best_response(game, x) for x in rows]
     first = max(range(len(rows)), key=lambda k: found[k].leader_return)
@@ -238,6 +245,6 @@ def _gains(game: StackelbergGame, policy: Array, response: Response, rows: Array
     follower = game.follower_reward + game.discount * ahead[..., 1]
     everyone = np.concatenate([rows, policy[None]])
     wanted = np.einsum("ksa,sab->ksb", everyone, follower)
-    tied = wanted >= wanted.max(axis=2, keepdims=True) - 1e-9 * (1 + np.abs(game.follower_reward).max())
+    tied = wanted >= wanted.max(axis=2, keepdims=True) - 1e-9 * (np.abs(game.follower_reward).max() or 1.0)
     worth = np.where(tied, np.einsum("ksa,sab->ksb", everyone, leader), -np.inf).max(axis=2)
     return worth[:-1].max(axis=0) - worth[-1], worth[:-1].argmax(axis=0)

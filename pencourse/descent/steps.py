@@ -82,6 +82,7 @@ class MirrorStep:
         entropic = best.mdp.regularizer.name == "entropy"
         policy = np.maximum(policy, SMALLEST) if entropic else policy
         slope, weights = penalized_slope(self.problem, self.penalty, x, best, policy, weight, self.rng)
+        weights = np.where(weights > 0, weights, 1.0)  # no weight, no penalty: there f's slope alone moves the row
         scale = self.size / (weight * best.mdp.temperature * weights[:, None])
         if entropic:
             logs = np.log(policy) - scale * slope

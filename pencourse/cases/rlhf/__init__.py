@@ -17,9 +17,10 @@ in y it needs the scores of both segments,
 The dynamics do not depend on x, and f owes nothing to x through the model. f also falls when y makes pairs that are
 easier to label, so the bilevel optimum is not at the true reward (lesson 11).
 
-What preferences cannot tell. With δ = γ, pairs that share their first and their last state hide γΦ(s′) − Φ(s), which
-changes no optimal policy (Ng, Harada and Russell 1999). With δ = 1 (Christiano et al. 2017, and the default here) they
-hide Φ(s′) − Φ(s), which does change it where γ < 1. Constants are hidden by both, and matter where episodes end.
+What preferences cannot tell. With δ = γ and deterministic moves, pairs that share their start and their end hide
+γΦ(s′) − Φ(s), which changes no optimal policy (Ng, Harada and Russell 1999). With δ = 1 (Christiano et al. 2017, and
+the default here) they hide Φ(s′) − Φ(s), which does change it where γ < 1. Constants are hidden by both, and matter
+where episodes end.
 
 Steps in y are mirror steps (`descent`): with the entropy y ∝ y exp(−step · ∂F/∂y), a step on the logits of y. It is the
 natural gradient's step; the plain gradient in softmax logits is y ⊙ (∂F/∂y less its mean under y).
@@ -79,7 +80,7 @@ def problem(
         Only the first call, the (every+1)-th, … asks for labels. (`pbrl` calls three times an iteration: for the
         policy's step, for x's, and at π*(x) for the record.)
     budget : int, optional
-        Labels at most; afterwards old ones have to do.
+        Labels at which `upper_objective` stops asking; old ones have to do then. `collect` does not look at it.
     reuse : str
         What estimates are made of. "none": the newest batch; unbiased where every = 1. "all": f and ∂f/∂x from all
         pairs seen, unweighted, which is right for the mixture of the policies so far; ∂f/∂y from the newest batch, at
@@ -100,7 +101,9 @@ def problem(
     """
     shape = world.reward.shape
     if not isinstance(labeller, Labeller):
-        labeller = Labeller(checked_array("true_reward", world.reward if labeller is None else labeller, shape))
+        labeller = Labeller(checked_array("labeller", world.reward if labeller is None else labeller, shape))
+    if labeller.shape != shape:
+        raise ValueError(f"labeller has a reward of shape {labeller.shape}; allowed is {shape}, the world's.")
     features = checked_array("features", tabular_features(world) if features is None else features, (*shape, None))
     at_least("segment_length", segment_length, 1)
     at_least("pairs", pairs or 0, 0)

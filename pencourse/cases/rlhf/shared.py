@@ -29,10 +29,13 @@ class Labeller:
     Attributes
     ----------
     labels_given : int
+    shape : tuple
+        (S, A).
     """
 
     def __init__(self, reward: Array, *, segment_discount: float = 1.0, noise: float = 0.0) -> None:
         self._reward = checked_array("reward", reward, (None, None))
+        self.shape = self._reward.shape
         unit = "a number from 0 to 1"
         self.segment_discount = checked_number("segment_discount", segment_discount, 0.0, 1.0, allowed=unit)
         self.noise = checked_number("noise", noise, 0.0, 1.0, allowed=unit)

@@ -18,6 +18,8 @@ def reproduce(arguments: argparse.Namespace) -> int:
     """Run an experiment; write its tables (CSV) and its pictures (PNG) to a folder, and print its summary."""
     if arguments.seeds is not None and arguments.seeds < 1:
         raise SystemExit(f"--seeds is {arguments.seeds}; allowed is an integer, at least 1.")
+    if arguments.family and arguments.experiment != "stackelberg":
+        raise SystemExit("--family is for stackelberg only.")
     experiment = importlib.import_module(f"{__name__}.{arguments.experiment}")
     folder = Path(arguments.out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,7 +36,7 @@ def reproduce(arguments: argparse.Namespace) -> int:
 def sweep(function: Callable[..., list[Any]], tasks: Sequence[Iterable[Any]], *, jobs: int, label: str) -> list[Any]:
     """Call the function with each task's arguments, in `jobs` processes, with a progress bar; return all rows in order.
 
-    Each process computes on one thread, so that the tasks do not fight for the processors.
+    With as many processes as processors, the default, each computes on one thread.
     """
     from joblib import Parallel, delayed
     from joblib.parallel import get_active_backend

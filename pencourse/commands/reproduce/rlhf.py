@@ -108,6 +108,7 @@ VARIANTS: dict[str, Callable[..., Array]] = {
     "PBRL, without ∂f/∂y": partial(by_pbrl, blind=True),
     "PBRL, newest pairs only": partial(by_pbrl, reuse="none"),
     "PBRL, old pairs reweighted": partial(by_pbrl, reuse="reweighted"),
+    "PBRL, reweighted, without ∂f/∂y": partial(by_pbrl, reuse="reweighted", blind=True),
     "PBRL, τ constant": partial(by_pbrl, continuation=0.0),
     "PBRL, λ = 10": partial(by_pbrl, penalty_weight=10.0, initial_weight=10.0, step=0.1),
 }

@@ -7,8 +7,8 @@ Three families of random games, rewards uniform in [0, 1], γ = 0.9:
   follower at τ = 0, ties broken for the leader and against it, and compared with the certificate of
   `exact.stackelberg`. `multistart` anneals τ, which the others do not.
 
-Every method gets the same budget of soft solves and the same grid of steps. A method's step is the one with the best
-median over the games; all other runs are in the table and in the picture too.
+Every method but `multistart` (forty times as many soft solves) gets the same budget and the same grid of steps. A
+method's step is the one with the best median over the games; all other runs are in the table and in the picture too.
 """
 
 from __future__ import annotations
