@@ -70,11 +70,11 @@ def test_conitzer_and_sandholms_game():
 
 
 def test_ties_are_seen_where_the_averaged_reward_cancels():
-    """Rock, paper, scissors at a third each: everything is worth 0 to the follower, up to rounding."""
-    table = np.array([[[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]])
-    game = StackelbergGame(np.ones((1, 3, 3, 1)), table + np.array([0.0, 0.0, 5.0]), -table, 0.0, [1.0])
-    assert best_response(game, uniform_policy(1, 3)).tied.all()
-    assert best_response(game, uniform_policy(1, 3)).leader_return == pytest.approx(5.0)
+    """0.1 · 1 + 0.2 · 3 − 0.7 · 1 = 0, and so its negative: a tie, which rounding decides by 2e-16."""
+    follower, leader = [[[1.0, -1.0], [3.0, -3.0], [-1.0, 1.0]]], np.zeros((1, 3, 2))
+    leader[:, :, 1] = 5.0
+    answer = best_response(StackelbergGame(np.ones((1, 3, 2, 1)), leader, follower, 0.0, [1.0]), [[0.1, 0.2, 0.7]])
+    assert answer.tied.all() and answer.leader_return == pytest.approx(5.0)
 
 
 def test_a_regularised_follower_has_one_answer():
