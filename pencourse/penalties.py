@@ -40,10 +40,10 @@ class Penalty:
             loss = loss + mdp.temperature * mdp.regularizer.value(self.at.policy)
         return loss
 
-    @cached_property
+    @property
     def optimal(self) -> Evaluation:
         """The evaluation of the optimal policy π* that `best` holds."""
-        return Evaluation(self.at.mdp, self.best.policy)
+        return self.best.evaluation
 
     @property
     def weight(self) -> Array:

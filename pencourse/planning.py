@@ -13,6 +13,7 @@ iterators for teaching; `solve` combines the first two and is the fast one.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 
 import numpy as np
 
@@ -58,6 +59,11 @@ class Plan:
         """ρᵀV."""
         return float(self.mdp.initial @ self.value)
 
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """The evaluation of the policy: its own values, its occupancy, its factors."""
+        return Evaluation(self.mdp, self.policy)
+
 
 def optimality_operator(mdp: MDP, value: Array) -> Array:
     """Return TV, shape (S,): (TV)(s) = max_u {⟨u, r(s,·) + γP(s,·)V⟩ − τh(u)}."""
@@ -83,9 +89,8 @@ def _change(mdp: MDP, value: Array) -> tuple[Array, Array]:
 
 
 def _start(mdp: MDP, initial_value: Array | None) -> Array:
-    if initial_value is None:
-        return np.zeros(mdp.n_states)
-    return checked_array("initial_value", initial_value, (mdp.n_states,))
+    start = np.zeros(mdp.n_states) if initial_value is None else initial_value
+    return checked_array("initial_value", start, (mdp.n_states,))
 
 
 def value_iteration(mdp: MDP, initial_value: Array | None = None) -> Iterator[Plan]:
@@ -109,11 +114,9 @@ def value_iteration(mdp: MDP, initial_value: Array | None = None) -> Iterator[Pl
         If initial_value has the wrong shape or is not finite.
     """
     value = _start(mdp, initial_value)
-    iteration = 0
-    while True:
+    for iteration in count():
         yield _plan(mdp, value, iteration)
         value = optimality_operator(mdp, value)
-        iteration += 1
 
 
 def policy_iteration(mdp: MDP, initial_policy: Array | None = None) -> Iterator[Plan]:
@@ -140,12 +143,10 @@ def policy_iteration(mdp: MDP, initial_policy: Array | None = None) -> Iterator[
         If initial_policy has the wrong shape or a row is no distribution.
     """
     policy = _start_policy(mdp, initial_policy)
-    iteration = 0
-    while True:
+    for iteration in count():
         plan = _plan(mdp, evaluate(mdp, policy).value, iteration, policy=policy)
         yield plan
         policy = greedy(mdp, plan.action_value)
-        iteration += 1
 
 
 def mirror_descent(mdp: MDP, step: float, initial_policy: Array | None = None) -> Iterator[Plan]:
@@ -182,14 +183,12 @@ def mirror_descent(mdp: MDP, step: float, initial_policy: Array | None = None) -
         refuse_where("initial_policy", policy, policy == 0, "a number above 0 where step * temperature > 1")
     with np.errstate(divide="ignore"):
         log_policy = np.log(policy)
-    iteration = 0
-    while True:
+    for iteration in count():
         plan = _plan(mdp, evaluate(mdp, policy).value, iteration, policy=policy)
         yield plan
         log_policy = _mirror_step(mdp, log_policy, policy, plan.action_value, step)
         policy = np.exp(log_policy)
         policy /= policy.sum(axis=1, keepdims=True)
-        iteration += 1
 
 
 def _mirror_step(mdp: MDP, log_policy: Array, policy: Array, action_value: Array, step: float) -> Array:
@@ -206,9 +205,8 @@ def _mirror_step(mdp: MDP, log_policy: Array, policy: Array, action_value: Array
 
 
 def _start_policy(mdp: MDP, initial_policy: Array | None) -> Array:
-    if initial_policy is None:
-        return uniform_policy(mdp.n_states, mdp.n_actions)
-    return checked_policy(initial_policy, mdp.n_states, mdp.n_actions)
+    shape = mdp.n_states, mdp.n_actions
+    return uniform_policy(*shape) if initial_policy is None else checked_policy(initial_policy, *shape)
 
 
 def solve(
@@ -258,8 +256,7 @@ def solve(
         value, action_value, change, sweeps = _sweep(mdp, value, target)
     while (residual := float(np.abs(change).max())) > target and steps < MAX_NEWTON_STEPS:
         value = value + _newton_step(mdp, greedy(mdp, action_value), change)
-        action_value, change = _change(mdp, value)
-        steps += 1
+        (action_value, change), steps = _change(mdp, value), steps + 1
     if not residual <= target:
         raise ConvergenceError("solve", residual, target, sweeps + steps)
     return Plan(mdp, greedy(mdp, action_value), value, action_value, sweeps + steps, residual)

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from .models import MDP
 from .simplex import checked_policy
 from .typing import Array
-from .validation import checked_array, refuse_where
+from .validation import checked_array, checked_count, refuse_where
 
 Integers = NDArray[np.int64]
 MOST_SEGMENTS = 2000  # their pairs are four million: a few tenths of a second for one look at all of them
@@ -110,8 +110,8 @@ def roll_out(
     ValueError
         If n or length is below 1, the policy is none, or a start or first action is no index.
     """
-    at_least("n", n, 1)
-    at_least("length", 1 if length is None else length, 1)
+    checked_count("n", n, 1)
+    checked_count("length", 1 if length is None else length, 1)
     act, move = Draw(checked_policy(policy, mdp.n_states, mdp.n_actions)), Draw(mdp.transition)
     horizon = np.full(n, length) if length is not None else rng.geometric(1.0 - mdp.discount, n)
     begin = Draw(mdp.initial)(np.zeros(n, dtype=np.int64), rng) if start is None else start
@@ -123,12 +123,6 @@ def roll_out(
         states[t], actions[t] = state, action
         state = move(state * mdp.n_actions + action, rng)
     return Segments(states.T, actions.T, np.arange(len(states)) < horizon[:, None])
-
-
-def at_least(name: str, number: int, least: int) -> None:
-    """Raise ValueError for a number that is too small."""
-    if number < least:
-        raise ValueError(f"{name} is {number!r}; allowed is an integer, at least {least}.")
 
 
 def _indices(name: str, values: Any, n: int, below: int) -> Integers:
@@ -160,7 +154,7 @@ def enumerate_segments(mdp: MDP, policy: Array, length: int, *, most: int = MOST
     ValueError
         If there are more than `most`; the message says how many. If length is below 1, or the policy is none.
     """
-    at_least("length", length, 1)
+    checked_count("length", length, 1)
     policy = checked_policy(policy, mdp.n_states, mdp.n_actions)
     ways = (policy > 0).sum(axis=1).astype(object)  # from each state, of length 1, 2, …; Python's integers are exact
     for _ in range(length - 1):
@@ -251,7 +245,7 @@ def estimate_action_value(mdp: MDP, policy: Array, n: int, rng: np.random.Genera
     ValueError
         If the policy is none, or n is below 2.
     """
-    at_least("n", n, 2)
+    checked_count("n", n, 2)
     states, actions = np.indices(mdp.reward.shape).reshape(2, -1).repeat(n, axis=1)
     segments = roll_out(mdp, policy, len(states), rng, start=states, first_action=actions)
     paid = regularised_reward(mdp, policy)

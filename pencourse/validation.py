@@ -5,7 +5,7 @@ and what would have been allowed.
 """
 
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,13 @@ def checked_positive(name: str, value: Any) -> float:
     """Return `value` as a float above 0 and below infinity; raises ValueError as `checked_number` does."""
     least = float(np.nextafter(0.0, 1.0))
     return checked_number(name, value, least, np.inf, allowed="a finite number above 0", open_high=True)
+
+
+def checked_count(name: str, value: Any, least: int) -> int:
+    """Return `value` as an int; raises ValueError if it is no integer, or below `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is {value!r}; allowed is an integer, at least {least}.")
+    return int(value)
 
 
 def refuse_where(name: str, array: Array, bad: np.ndarray, allowed: str) -> None:

@@ -19,7 +19,6 @@ from ..bilevel import (
     upper_derivative,
 )
 from ..cases import stated
-from ..evaluation import Evaluation
 from ..models import StackelbergGame
 from ..planning import Plan, solve
 from ..typing import Array
@@ -87,7 +86,7 @@ def hypergradient(
     model = problem.lower_model(x)
     refuse_unregularised(model)
     best = solve(model, initial_value=initial_value)
-    at = Evaluation(model, best.policy)
+    at = best.evaluation
     objective = problem.upper_objective(x, at, rng)
     weights = model.regularizer.maximizer_derivative(best.policy, objective.policy_gradient, model.temperature)
     response = Term(at.action_value_adjoint(weights), best.value)

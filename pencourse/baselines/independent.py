@@ -12,7 +12,7 @@ from ..models import StackelbergGame
 from ..planning import mirror_descent, solve
 from ..simplex import uniform_policy
 from ..typing import Array
-from ..validation import checked_number
+from ..validation import checked_count, checked_positive
 
 
 def independent_states(
@@ -105,12 +105,8 @@ def independent_gradient(
     Daskalakis, Foster and Golowich, *Independent policy gradient methods for competitive reinforcement learning*
     (2020): the same with two time scales, in zero-sum games.
     """
-    low, allowed = float(np.nextafter(0.0, 1.0)), "a finite number above 0"
-    if step is not None:
-        step = checked_number("step", step, low, np.inf, allowed=allowed, open_high=True)
-    lower_step = checked_number("lower_step", lower_step, low, np.inf, allowed=allowed, open_high=True)
-    if lower_steps < 1:
-        raise ValueError(f"lower_steps is {lower_steps!r}; allowed is an integer, at least 1.")
+    step = None if step is None else checked_positive("step", step)
+    lower_step, lower_steps = checked_positive("lower_step", lower_step), checked_count("lower_steps", lower_steps, 1)
     states = independent_states(
         problem, step=step, lower_step=lower_step, lower_steps=lower_steps, start=start, rng=rng
     )

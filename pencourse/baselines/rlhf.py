@@ -17,7 +17,7 @@ from ..models import MDP, ConvergenceError
 from ..planning import solve
 from ..simplex import checked_policy, uniform_policy
 from ..typing import Array
-from ..validation import checked_distributions, refuse_where
+from ..validation import checked_count, checked_distributions, refuse_where
 
 
 def drlhf_states(
@@ -28,6 +28,7 @@ def drlhf_states(
         raise ValueError("problem has an exact f or a ball for X; allowed is a sampled one over a box: pairs=0, bound.")
     from ..exact import fit_reward  # cvxpy is slow to load
 
+    checked_count("pairs", pairs, 1)
     shape, x, loss, residual = problem.world.reward.shape, problem.initial_upper, np.nan, np.nan
     policy = uniform_policy(*shape) if behaviour is None else checked_policy(behaviour, *shape)
     for solves in count():

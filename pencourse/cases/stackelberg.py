@@ -102,6 +102,13 @@ class Response:
     tied: Array
 
 
+def tied_actions(game: StackelbergGame, action_value: Array, tolerance: float = 1e-9) -> Array:
+    """Return which of the follower's actions (last axis) are best, up to the tolerance in units of max|r_f|."""
+    unit = float(np.abs(game.follower_reward).max()) or 1.0  # not the average's, which may cancel
+    result: Array = action_value >= action_value.max(axis=-1, keepdims=True) - tolerance * unit
+    return result
+
+
 def best_response(
     game: StackelbergGame, leader_policy: Array, *, ties: str = "leader", tolerance: float = 1e-9
 ) -> Response:
@@ -142,8 +149,7 @@ def best_response(
         value, tied = best.side_value(reward), np.ones_like(reward, dtype=bool)
         return Response(best.policy, value, best.value, float(game.initial @ value), tied)
     action_value = best.action_value
-    unit = float(np.abs(game.follower_reward).max()) or 1.0  # not the average's, which may cancel
-    tied = action_value >= action_value.max(axis=1, keepdims=True) - tolerance * unit
+    tied = tied_actions(game, action_value, tolerance)
     stand_in = np.where(tied, np.arange(model.n_actions), tied.argmax(axis=1)[:, None])
     sign = 1.0 if ties == "leader" else -1.0
     choice = MDP(

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from ..cases.stackelberg import Response, best_response
+from ..cases.stackelberg import Response, best_response, tied_actions
 from ..models import StackelbergGame
 from ..simplex import uniform_policy
 from ..typing import Array
-from ..validation import checked_number
+from ..validation import checked_count, checked_number
 from .pbrl import pbrl_partial
 
 COOLING = tuple(np.geomspace(0.1, 0.001, 6))  # in units of the span of the follower's reward
@@ -92,10 +92,8 @@ def anneal(
     ValueError, ConvergenceError
         As in `pbrl_partial`.
     """
-    if iterations < 1 or not len(temperatures):
-        raise ValueError(
-            f"{iterations!r} iterations at {len(temperatures)} temperatures; allowed is 1 or more of each."
-        )
+    checked_count("iterations", iterations, 1)
+    checked_count("the number of temperatures", len(temperatures), 1)
     span = float(np.ptp(game.follower_reward)) or 1.0
     steps = np.geomspace(0.3, 0.003, len(temperatures) * iterations).reshape(len(temperatures), iterations)
     for temperature, lengths in zip(temperatures, steps, strict=True):
@@ -165,8 +163,7 @@ def multistart(
     from tqdm.auto import tqdm
 
     checked_number("share", share, float(np.nextafter(0.0, 1.0)), 1.0, allowed="a number above 0, at most 1")
-    if starts < 1 or rounds < 0:
-        raise ValueError(f"starts and rounds are {starts!r} and {rounds!r}; allowed are at least 1 and at least 0.")
+    starts, rounds = checked_count("starts", starts, 1), checked_count("rounds", rounds, 0)
     hard, cost = replace(game, temperature=0.0), 2 * len(temperatures) * (iterations + 1)
     policy, candidates, rows = uniform_policy(game.n_states, game.n_leader), [], []
     for k in tqdm(range(starts + rounds), disable=not progress):
@@ -245,6 +242,6 @@ def _gains(game: StackelbergGame, policy: Array, response: Response, rows: Array
     follower = game.follower_reward + game.discount * ahead[..., 1]
     everyone = np.concatenate([rows, policy[None]])
     wanted = np.einsum("ksa,sab->ksb", everyone, follower)
-    tied = wanted >= wanted.max(axis=2, keepdims=True) - 1e-9 * (np.abs(game.follower_reward).max() or 1.0)
+    tied = tied_actions(game, wanted)
     worth = np.where(tied, np.einsum("ksa,sab->ksb", everyone, leader), -np.inf).max(axis=2)
     return worth[:-1].max(axis=0) - worth[-1], worth[:-1].argmax(axis=0)

@@ -22,7 +22,7 @@ from ..models import StackelbergGame
 from ..penalties import bellman_penalty, value_penalty
 from ..simplex import checked_policy
 from ..typing import Array
-from ..validation import checked_number, checked_positive
+from ..validation import checked_count, checked_number, checked_positive
 from .steps import (
     ExactStep,
     MakePenalty,
@@ -69,9 +69,6 @@ def pbrl_states(
         solves += oracle_solves + move_solves
         at = Evaluation(model, policy if simultaneous else moved)
         objective, gap = problem.upper_objective(x, at, rng), penalty(model, at, best=best)
-        optimal = gap.optimal
-        if isinstance(oracle, NewtonOracle):
-            oracle.last = optimal
         gradient = upper_derivative(problem, x, objective, [term.scaled(weight) for term in gap.terms])
         if step is None:
             step = default_step(gradient)
@@ -84,7 +81,7 @@ def pbrl_states(
             objective=objective.value,
             penalty=gap.value,
             penalized_objective=objective.value + weight * gap.value,
-            hyper_objective=problem.upper_value(x, optimal, rng),
+            hyper_objective=problem.upper_value(x, gap.optimal, rng),
             gradient_mapping=float(np.hypot(np.linalg.norm(x - new_x) / alpha, length)),
             oracle_residual=best.residual,
             soft_solves=solves,
@@ -196,9 +193,8 @@ def pbrl(
         raise ValueError(f"update is {update!r}; allowed is 'mirror' or 'projection'.")
     oracle: Oracle = NewtonOracle()
     if oracle_steps is not None:
-        if oracle_steps < 1:
-            raise ValueError(f"oracle_steps is {oracle_steps!r}; allowed is an integer, at least 1.")
-        oracle = MirrorDescentOracle(oracle_steps, checked_positive("oracle_step", oracle_step))
+        steps = checked_count("oracle_steps", oracle_steps, 1)
+        oracle = MirrorDescentOracle(steps, checked_positive("oracle_step", oracle_step))
     share = checked_number("continuation", continuation, 0.0, 1.0, allowed="a number from 0 to 1")
     length = int(share * iterations)
     weight = checked_positive("penalty_weight", penalty_weight)

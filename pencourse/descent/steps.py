@@ -28,20 +28,17 @@ class Oracle(Protocol):
 
 
 class NewtonOracle:
-    """π*(x) by `solve`, warm-started at the last value.
-
-    `last`, if somebody sets it, is the evaluation of the last π*, whose factors save most of the work.
-    """
+    """π*(x) by `solve`, warm-started at the last plan: its value, and the factors of its policy."""
 
     def __init__(self) -> None:
-        self.value: Array | None = None
-        self.last: Evaluation | None = None
+        self.last: Plan | None = None
 
     def __call__(self, model: MDP) -> tuple[Plan, int]:
         """Return the optimal plan."""
-        plan = solve(model, initial_value=self.value, factors=self.last)
-        self.value = plan.value
-        return plan, 1
+        last = self.last
+        warm = None if last is None else last.value, None if last is None else last.evaluation
+        self.last = solve(model, initial_value=warm[0], factors=warm[1])
+        return self.last, 1
 
 
 class MirrorDescentOracle:

@@ -30,9 +30,8 @@ References: Christiano, Leike, Brown, Martic, Legg and Amodei, *Deep reinforceme
 """
 
 from ...models import MDP
-from ...sampling import at_least
 from ...typing import Array
-from ...validation import checked_array, checked_positive
+from ...validation import checked_array, checked_count, checked_positive
 from .objectives import ExactRlhf, Pairs, SampledRlhf
 from .shared import Labeller, RlhfProblem, entry_features, tabular_features
 
@@ -105,10 +104,10 @@ def problem(
     if labeller.shape != shape:
         raise ValueError(f"labeller has a reward of shape {labeller.shape}; allowed is {shape}, the world's.")
     features = checked_array("features", tabular_features(world) if features is None else features, (*shape, None))
-    at_least("segment_length", segment_length, 1)
-    at_least("pairs", pairs or 0, 0)
-    at_least("every", every, 1)
-    at_least("budget", budget or 0, 0)
+    checked_count("segment_length", segment_length, 1)
+    checked_count("pairs", pairs or 0, 0)
+    checked_count("every", every, 1)
+    checked_count("budget", budget or 0, 0)
     if reuse not in {"none", "all", "reweighted"}:
         raise ValueError(f"reuse is {reuse!r}; allowed is 'none', 'all' or 'reweighted'.")
     box, ball = checked_positive("bound", bound), None if radius is None else checked_positive("radius", radius)
