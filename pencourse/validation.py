@@ -97,7 +97,7 @@ def checked_count(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
-def refuse_where(name: str, array: Array, bad: np.ndarray, allowed: str) -> None:
+def refuse_where(name: str, array: np.ndarray, bad: np.ndarray, allowed: str) -> None:
     """Raise ValueError for the first entry marked in `bad`, if there is one."""
     if bad.any():
         index = tuple(int(i) for i in np.argwhere(bad)[0])

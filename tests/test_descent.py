@@ -21,6 +21,7 @@ from pencourse import (
     value_penalty,
     worlds,
 )
+from pencourse.baselines import independent_gradient
 from pencourse.bilevel import Objective, minus_return
 from pencourse.cases import stackelberg
 from pencourse.simplex import random_policy, uniform_policy
@@ -379,3 +380,25 @@ def test_at_the_papers_size(seed):
     assert max(-run.history["hyper_objective"].iloc[-1] for run in runs) >= 0.995 * reference
     default = pbrl(game)
     assert -default.history["hyper_objective"].iloc[-1] >= 0.97 * reference and default.penalty < 1e-2
+
+
+@pytest.mark.parametrize("runner", [pbrl, pbrl_partial, hypergradient_descent, independent_gradient])
+def test_a_bad_start_is_named(runner):
+    for start in ([1.0, 2.0], np.full((6, 3), np.nan)):
+        with pytest.raises(ValueError, match=r"^start"):
+            runner(draw_game(0), start=start)
+    assert runner(draw_game(0), start=uniform_policy(6, 3).tolist(), iterations=0).upper.shape == (6, 3)
+
+
+@pytest.mark.parametrize("penalty", ["value", "bellman"])
+@pytest.mark.parametrize("regularizer", [None, SquaredNorm()], ids=["entropy", "squared_norm"])
+def test_a_state_without_weight_moves_by_the_slope_of_the_objective_alone(penalty, regularizer):
+    """ρ = (1, 0, …) gives the Bellman penalty no weight elsewhere; a state that nobody enters has none in the other."""
+    game = draw_game(0, regularizer=regularizer)
+    transition = game.transition.copy()
+    transition[:, :, :, 5] = 0.0
+    transition /= transition.sum(axis=3, keepdims=True)
+    game = replace(game, transition=transition, initial=np.eye(6)[0])
+    run = pbrl(game, penalty=penalty, iterations=20)
+    assert np.isfinite(run.history).all().all()
+    assert np.allclose(run.lower.sum(axis=1), 1.0)

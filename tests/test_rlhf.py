@@ -490,6 +490,11 @@ def test_dpo_refuses_what_it_cannot_do():
     apart = rlhf.problem(world, pairs=0).collect(uniform_policy(4, 3), 50, np.random.default_rng(0))
     with pytest.raises(ValueError, match="pairs differ in their state or have more steps"):
         dpo(world, apart)
+    smaller = MDP(np.full((2, 2, 2), 0.5), np.zeros((2, 2)), 0.0, [0.5, 0.5], 0.5)
+    with pytest.raises(ValueError, match=r"pairs\.segments\.states\[\d+, 0\] is [23]\.0; allowed is below 2"):
+        dpo(smaller, pairs)
+    with pytest.raises(ValueError, match="pairs is 0; allowed is an integer, at least 1"):
+        two_stage(rlhf.problem(world, pairs=0), pairs=0, rng=np.random.default_rng(0))
 
 
 # The method

@@ -174,3 +174,10 @@ def test_checked_number_at_the_ends_of_its_range():
 def test_refuse_where_names_a_lone_number_without_an_index():
     with pytest.raises(ValueError, match=r"^x is 3.0; allowed is less\.$"):
         validation.refuse_where("x", np.array(3.0), np.array(True), "less")
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, np.nan, True, "2", None])
+def test_a_count_is_an_integer(number):
+    with pytest.raises(ValueError, match=r"n is .*; allowed is an integer, at least 1"):
+        validation.checked_count("n", number, 1)
+    assert validation.checked_count("n", np.int64(3), 1) == 3

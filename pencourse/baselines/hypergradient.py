@@ -103,7 +103,7 @@ def hypergradient_states(
     """Yield the states of x ← Proj_X[x − α∇φ(x)], without end; parameters as in `hypergradient_descent`."""
     step = None if step is None else checked_positive("step", step)
     problem = checked(stated(problem))
-    x = problem.project(problem.initial_upper if start is None else start)
+    x = problem.begin(start)
     value = None
     solves = 0
     while True:

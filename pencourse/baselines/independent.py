@@ -26,7 +26,7 @@ def independent_states(
 ) -> Iterator[State]:
     """Yield the states of independent learning, without end; parameters as in `independent_gradient`."""
     problem = checked(stated(problem))
-    x = problem.project(problem.initial_upper if start is None else start)
+    x = problem.begin(start)
     value = policy = None
     solves = 0
     while True:

@@ -132,6 +132,8 @@ def dpo(world: MDP, pairs: Pairs, *, reference: Array | None = None) -> Array:
     states, actions = pairs.segments.states, pairs.segments.actions
     if states.shape[1] != 2 or (states[:, 0] != states[:, 1]).any():
         raise ValueError("pairs differ in their state or have more steps; allowed is one step, in one state.")
+    refuse_where("pairs.segments.states", states, states >= world.n_states, f"below {world.n_states}")
+    refuse_where("pairs.segments.actions", actions, actions >= world.n_actions, f"below {world.n_actions}")
     tau, shape, cells = world.temperature, world.reward.shape, states * world.n_actions + actions
     prior = uniform_policy(*shape) if reference is None else checked_distributions("reference", reference, shape)
     refuse_where("reference", prior, prior == 0, "a probability above 0")

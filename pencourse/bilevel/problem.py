@@ -191,6 +191,12 @@ class CheckedProblem:
             return np.zeros(self.initial_upper.shape)
         return self._array("pull_back", "its result", self.problem.pull_back(x, terms), self.initial_upper.shape)
 
+    def begin(self, start: Array | None) -> Array:
+        """The point of X at which a descent starts: the nearest to `start`, or to `initial_upper` if there is none."""
+        if start is None:
+            return self.project(self.initial_upper)
+        return self.project(checked_array("start", start, self.initial_upper.shape))
+
     def project(self, x: Array) -> Array:
         """The point of X nearest to x; projected once more it may not move, which is seen the first time it did."""
         once = self._array("project", "its result", self.problem.project(x), self.initial_upper.shape)

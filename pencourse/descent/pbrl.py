@@ -56,7 +56,7 @@ def pbrl_states(
 
     A state holds x before its step and y after its own (before it, if `simultaneous`), and what was computed there.
     """
-    x = problem.project(problem.initial_upper if start is None else start)
+    x = problem.begin(start)
     solves = 0
     for weight, temperature in zip(weights, temperatures, strict=False):
         model = problem.lower_model(x)
