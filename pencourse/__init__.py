@@ -15,7 +15,7 @@ from .bilevel import BilevelProblem, Objective, Run, Term, check_problem
 from .cases.stackelberg import leader_return
 from .descent import pbrl, pbrl_partial
 from .evaluation import Evaluation, evaluate
-from .models import MDP, ConvergenceError, StackelbergGame, follower_mdp
+from .models import MDP, ConvergenceError, StackelbergGame, ZeroSumGame, follower_mdp, response_mdp
 from .penalties import Penalty, bellman_penalty, value_penalty
 from .planning import Plan, mirror_descent, policy_iteration, solve, value_iteration
 from .regularizers import Entropy, NoRegularizer, SquaredNorm
@@ -38,6 +38,7 @@ __all__ = [
     "SquaredNorm",
     "StackelbergGame",
     "Term",
+    "ZeroSumGame",
     "bellman_penalty",
     "cases",
     "check_problem",
@@ -54,6 +55,7 @@ __all__ = [
     "pbrl_partial",
     "plots",
     "policy_iteration",
+    "response_mdp",
     "sampling",
     "solve",
     "two_stage",
