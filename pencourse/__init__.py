@@ -14,6 +14,7 @@ from .baselines import dpo, drlhf, hypergradient, hypergradient_descent, two_sta
 from .bilevel import BilevelProblem, Objective, Run, Term, check_problem
 from .cases.stackelberg import leader_return
 from .descent import pbrl, pbrl_partial
+from .equilibria import Equilibrium, best_responses, solve_zero_sum
 from .evaluation import Evaluation, evaluate
 from .models import MDP, ConvergenceError, StackelbergGame, ZeroSumGame, follower_mdp, response_mdp
 from .penalties import Penalty, bellman_penalty, value_penalty
@@ -29,6 +30,7 @@ __all__ = [
     "BilevelProblem",
     "ConvergenceError",
     "Entropy",
+    "Equilibrium",
     "Evaluation",
     "NoRegularizer",
     "Objective",
@@ -40,6 +42,7 @@ __all__ = [
     "Term",
     "ZeroSumGame",
     "bellman_penalty",
+    "best_responses",
     "cases",
     "check_problem",
     "dpo",
@@ -58,6 +61,7 @@ __all__ = [
     "response_mdp",
     "sampling",
     "solve",
+    "solve_zero_sum",
     "two_stage",
     "value_iteration",
     "value_penalty",
