@@ -329,7 +329,7 @@ def test_where_it_starts():
 
 
 REFUSED = [
-    ({"penalty": "nash"}, "penalty is 'nash'; allowed is 'value' or 'bellman'"),
+    ({"penalty": "nash"}, "penalty is 'nash'; allowed with an MDP below is 'value' or 'bellman'"),
     ({"update": "sgd"}, "update is 'sgd'; allowed is 'mirror' or 'projection'"),
     ({"penalty_weight": 0.0}, "penalty_weight is 0.0; allowed is a finite number above 0"),
     ({"step": -1.0}, "step is -1.0; allowed is a finite number above 0"),

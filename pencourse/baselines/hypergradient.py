@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,9 @@ from ..bilevel import (
     upper_derivative,
 )
 from ..cases import stated
-from ..models import StackelbergGame
+from ..equilibria import Equilibrium, solve_zero_sum, stage_adjoint
+from ..evaluation import evaluation_of
+from ..models import MDP, StackelbergGame, ZeroSumGame
 from ..planning import Plan, solve
 from ..typing import Array
 from ..validation import checked_array, checked_positive
@@ -37,14 +40,14 @@ class Hypergradient:
         ∇φ(x).
     objective : Objective
         f at (x, π*(x)) with its partial derivatives.
-    best : Plan
+    best : Plan or Equilibrium
         The lower level's solution.
     """
 
     value: float
     gradient: Array
     objective: Objective
-    best: Plan
+    best: Any
 
 
 def hypergradient(
@@ -59,6 +62,10 @@ def hypergradient(
     By the chain rule ∇φ = ∂f/∂x + Σ ∂f/∂y(a|s) ∇π*(a|s). In each state π*_s is the maximiser at Q*_s, whose derivative
     D_s is symmetric (entropy: D_s v = π*_s ⊙ (v − ⟨π*_s, v⟩)/τ), so the second sum is Σ u ∇Q* with u_s = D_s ∂f/∂y_s:
     the adjoint of the Bellman penalty with other weights, one transposed solve (lesson 06).
+
+    In a zero-sum game y is the equilibrium, which the entropy makes unique. In each state it is the saddle point of the
+    stage game Q*_s, so u_s comes from the adjoint of a saddle point's response (`equilibria.stage_adjoint`); as
+    dV*(s) = Σ π₁π₂ dQ*(s,·,·), the rest is the same with π₁π₂ for π* (lesson 13).
 
     Parameters
     ----------
@@ -85,12 +92,26 @@ def hypergradient(
     x = checked_array("x", x, problem.initial_upper.shape)
     model = problem.lower_model(x)
     refuse_unregularised(model)
-    best = solve(model, initial_value=initial_value)
-    at = best.evaluation
+    best = _solution(model, initial_value)
+    at = evaluation_of(best.game, best.policies) if isinstance(best, Equilibrium) else best.evaluation
     objective = problem.upper_objective(x, at, rng)
-    weights = model.regularizer.maximizer_derivative(best.policy, objective.policy_gradient, model.temperature)
-    response = Term(at.action_value_adjoint(weights), best.value)
+    response = Term(at.action_value_adjoint(_response_weights(best, objective)), best.value)
     return Hypergradient(objective.value, upper_derivative(problem, x, objective, [response]), objective, best)
+
+
+def _solution(model: MDP | ZeroSumGame, initial_value: Array | None) -> Plan | Equilibrium:
+    if isinstance(model, ZeroSumGame):
+        return solve_zero_sum(model, initial_value=initial_value)
+    return solve(model, initial_value=initial_value)
+
+
+def _response_weights(best: Plan | Equilibrium, objective: Objective) -> Array:
+    """Return u with Σ ∂f/∂y dy* = Σ u dQ*, shaped like Q*."""
+    if isinstance(best, Equilibrium):
+        first, second = objective.policy_gradients
+        return stage_adjoint(best.policies, best.action_value, (first, second), best.game.temperature)
+    h, slope = best.mdp.regularizer, objective.policy_gradient
+    return h.maximizer_derivative(best.policy, slope, best.mdp.temperature)
 
 
 def hypergradient_states(
@@ -113,7 +134,7 @@ def hypergradient_states(
         new = problem.project(x - step * found.gradient)
         yield State(
             upper=x,
-            lower=found.best.policy,
+            lower=found.best.policies if isinstance(found.best, Equilibrium) else found.best.policy,
             objective=found.value,
             penalized_objective=found.value,
             hyper_objective=found.value,

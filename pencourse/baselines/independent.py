@@ -30,7 +30,7 @@ def independent_states(
     value = policy = None
     solves = 0
     while True:
-        model = problem.lower_model(x)
+        model = problem.lower_mdp(x)
         refuse_unregularised(model)
         policy = uniform_policy(model.n_states, model.n_actions) if policy is None else policy
         learners = mirror_descent(model, lower_step / model.temperature, policy)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation import evaluate
+from ..evaluation import evaluation_of
 from ..simplex import random_policy
 from ..typing import Array
 from .problem import BilevelProblem, CheckedProblem, Objective, Term, checked, upper_derivative
@@ -66,11 +66,14 @@ def _compare(problem: CheckedProblem, rng: np.random.Generator) -> Iterator[Row]
     x, direction = (one + other) / 2, other - one
     yield from _projection(problem, rng, [one, other, problem.initial_upper])
     model = problem.lower_model(x)
-    shape = model.reward.shape
-    policy, turn = (0.5 * random_policy(rng, *shape) + 0.5 / shape[1] for _ in range(2))
+    counts = np.atleast_1d(model.n_actions)
+    policies, turn = (
+        tuple(0.5 * random_policy(rng, model.n_states, count) + 0.5 / count for count in counts) for _ in range(2)
+    )
+    directions = [there - here for there, here in zip(turn, policies, strict=True)]
     seed = int(rng.integers(2**31))
 
-    mass, next_value = rng.normal(size=policy.shape), rng.normal(size=model.n_states)
+    mass, next_value = rng.normal(size=model.reward.shape), rng.normal(size=model.n_states)
     for what, ahead in (("the reward's part", np.zeros(model.n_states)), ("the kernel's part", next_value)):
 
         def form(z: Array, ahead: Array = ahead) -> float:
@@ -80,16 +83,22 @@ def _compare(problem: CheckedProblem, rng: np.random.Generator) -> Iterator[Row]
         given = float((problem.pull_back(x, [Term(mass, ahead)]) * direction).sum())
         yield "pull_back", f"{what}, channel 'lower'", _error(form, x, direction, given)
 
-    def objective(z: Array, y: Array) -> Objective:
-        return problem.upper_objective(z, evaluate(problem.lower_model(z), y), np.random.default_rng(seed))
+    def objective(z: Array, y: Sequence[Array]) -> Objective:
+        at = evaluation_of(problem.lower_model(z), tuple(y))
+        return problem.upper_objective(z, at, np.random.default_rng(seed))
 
-    here = objective(x, policy)
-    given = float((here.policy_gradient * (turn - policy)).sum())
-    slope = _error(lambda y: objective(x, y).value, policy, turn - policy, given)
-    yield "upper_objective", "policy_gradient", slope
+    here = objective(x, policies)
+    for k, (slope, direction_y) in enumerate(zip(here.policy_gradients, directions, strict=True)):
+
+        def moved(y: Array, k: int = k) -> float:
+            return objective(x, [y if j == k else policy for j, policy in enumerate(policies)]).value
+
+        what = "policy_gradient" if len(policies) == 1 else f"policy_gradient[{k}]"
+        given = float((slope * direction_y).sum())
+        yield "upper_objective", what, _error(moved, policies[k], direction_y, given)
     given = float((upper_derivative(problem, x, here) * direction).sum())
-    slope = _error(lambda z: objective(z, policy).value, x, direction, given)
-    yield "upper_objective", "upper_gradient with its terms pulled back", slope
+    error = _error(lambda z: objective(z, policies).value, x, direction, given)
+    yield "upper_objective", "upper_gradient with its terms pulled back", error
 
 
 def _random_point(problem: CheckedProblem, rng: np.random.Generator) -> Array:

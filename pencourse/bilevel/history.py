@@ -18,7 +18,7 @@ class State:
     Attributes
     ----------
     upper : array like x
-    lower : array (S, A)
+    lower : array (S, A), in a game a pair of them
         The policy y.
     objective : float
         f(x, y), minimised.
@@ -39,7 +39,7 @@ class State:
     """
 
     upper: Array
-    lower: Array
+    lower: Any
     objective: float
     penalty: float = 0.0
     penalized_objective: float = np.nan
@@ -63,7 +63,7 @@ class Run:
     """
 
     upper: Array
-    lower: Array
+    lower: Any
     objective: float
     penalty: float
     history: Any

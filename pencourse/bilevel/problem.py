@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..evaluation import Evaluation, backup
-from ..models import MDP
+from ..models import MDP, ZeroSumGame
 from ..typing import Array
 from ..validation import checked_array
 
@@ -24,7 +24,7 @@ class Term:
 
     Attributes
     ----------
-    mass : array (S, A)
+    mass : array (S, A), for a game (S, A, B)
     next_value : array (S,)
     channel : str
         Which reward dr means: "lower", the lower level's own, or "upper", the reward of the upper objective.
@@ -47,7 +47,7 @@ class Objective:
     ----------
     value : float
         f(x, y), minimised.
-    policy_gradient : array (S, A)
+    policy_gradient : array (S, A), for a game a pair of them
         ∂f/∂y(a|s) at fixed x, up to a constant in each row.
     upper_gradient : array like x
         ∂f/∂x at fixed y and fixed model; 0 stands for an array of zeros.
@@ -56,9 +56,15 @@ class Objective:
     """
 
     value: float
-    policy_gradient: Array
+    policy_gradient: Any
     upper_gradient: Array | float = 0.0
     terms: tuple[Term, ...] = field(default=())
+
+    @property
+    def policy_gradients(self) -> tuple[Array, ...]:
+        """The gradient in the policy of each player of the lower level; one, if it is an MDP."""
+        parts = self.policy_gradient
+        return parts if isinstance(parts, tuple) else (parts,)
 
 
 class BilevelProblem(Protocol):
@@ -68,11 +74,14 @@ class BilevelProblem(Protocol):
     def initial_upper(self) -> Array:
         """A point of X; descent starts here unless it is told where to start."""
 
-    def lower_model(self, x: Array) -> MDP:
-        """Return M(x), the model in which the lower level plans."""
+    def lower_model(self, x: Array) -> MDP | ZeroSumGame:
+        """Return M(x), the model in which the lower level plans or plays."""
 
     def upper_objective(self, x: Array, at: Evaluation, rng: np.random.Generator | None) -> Objective:
-        """Return f and its derivatives at x and the policy `at.policy`, evaluated in M(x); rng if f is sampled."""
+        """Return f and its derivatives at x and the policy `at.policy`, evaluated in M(x); rng if f is sampled.
+
+        In a game `at` is a `GameEvaluation` with two policies, `at.policies`.
+        """
 
     def pull_back(self, x: Array, terms: Sequence[Term]) -> Array:
         """Return Σ over terms of the derivative in x of Σ mass ⊙ (r_x + γ P_x next_value), like x.
@@ -94,16 +103,17 @@ def minus_return(at: Evaluation, reward: Array) -> Objective:
     ----------
     at : Evaluation
         Of y in M(x).
-    reward : array (S, A)
+    reward : array (S, A), for a game (S, A, B)
 
     Returns
     -------
     Objective
     """
     value = at.side_value(reward)
-    slope = -at.occupancy[:, None] * backup(at.mdp, value, reward)
+    gains = at.marginal(backup(at.mdp, value, reward))
+    slopes = tuple(-at.occupancy[:, None] * gain for gain in gains)
     terms = (Term(-at.state_action_occupancy, value, "upper"),)
-    return Objective(-float(at.mdp.initial @ value), slope, 0.0, terms)
+    return Objective(-float(at.mdp.initial @ value), slopes if len(slopes) > 1 else slopes[0], 0.0, terms)
 
 
 class CheckedProblem:
@@ -135,14 +145,22 @@ class CheckedProblem:
                 return values
         return checked_array(f"{self._name(method)}: {what}", values, shape)
 
-    def lower_model(self, x: Array) -> MDP:
-        """M(x), an MDP."""
+    def lower_model(self, x: Array) -> MDP | ZeroSumGame:
+        """M(x), an MDP or a zero-sum game."""
         try:
             model = self.problem.lower_model(x)
         except ValueError as error:
             raise ValueError(f"{self._name('lower_model')}: {error}") from error
-        if not isinstance(model, MDP):
-            raise ValueError(f"{self._name('lower_model')} returned a {type(model).__name__}; allowed is an MDP.")
+        if not isinstance(model, MDP | ZeroSumGame):
+            found = f"{self._name('lower_model')} returned a {type(model).__name__}"
+            raise ValueError(f"{found}; allowed is an MDP or a ZeroSumGame.")
+        return model
+
+    def lower_mdp(self, x: Array) -> MDP:
+        """M(x) for a method whose lower level has one player; a game is refused."""
+        model = self.lower_model(x)
+        if isinstance(model, ZeroSumGame):
+            raise ValueError(f"{self._name('lower_model')} returned a ZeroSumGame; allowed here is an MDP.")
         return model
 
     def upper_objective(self, x: Array, at: Evaluation, rng: np.random.Generator | None) -> Objective:
@@ -152,6 +170,14 @@ class CheckedProblem:
         if not isinstance(found, Objective):
             raise ValueError(f"{self._name(method)} returned a {type(found).__name__}; allowed is an Objective.")
         shape, n_states = at.policy.shape, at.mdp.n_states
+        slopes, policies = found.policy_gradients, at.policies
+        if len(slopes) != len(policies):
+            count = f"{self._name(method)}: policy_gradient has {len(slopes)} parts"
+            raise ValueError(f"{count}; allowed is one for each of the {len(policies)} policies.")
+        slopes = tuple(
+            self._array(method, "policy_gradient" if len(slopes) == 1 else f"policy_gradient[{k}]", slope, policy.shape)
+            for k, (slope, policy) in enumerate(zip(slopes, policies, strict=True))
+        )
         upper = found.upper_gradient
         if np.isscalar(upper) and upper == 0:
             upper = np.zeros(self.initial_upper.shape)
@@ -160,7 +186,7 @@ class CheckedProblem:
             value = float(self._array(method, "value", value, ()))
         return Objective(
             value,
-            self._array(method, "policy_gradient", found.policy_gradient, shape),
+            slopes if len(slopes) > 1 else slopes[0],
             self._array(method, "upper_gradient", upper, self.initial_upper.shape),
             tuple(
                 Term(
@@ -176,7 +202,7 @@ class CheckedProblem:
         """f alone, for the record: its derivatives are not looked at."""
         return float(self.problem.upper_objective(x, at, rng).value)
 
-    def upper_reward(self, x: Array, model: MDP) -> Array:
+    def upper_reward(self, x: Array, model: MDP | ZeroSumGame) -> Array:
         """The reward of the upper level's own, shape (S, A), where f is minus its return."""
         if not hasattr(self.problem, "upper_reward"):
             raise ValueError(
@@ -230,7 +256,7 @@ def default_step(gradient: Array) -> float:
     return 0.3 / max(float(np.abs(gradient).max(initial=0.0)), 1e-300)
 
 
-def refuse_unregularised(model: MDP) -> None:
+def refuse_unregularised(model: MDP | ZeroSumGame) -> None:
     """Raise ValueError where the lower level has no strongly convex regulariser."""
     if model.temperature == 0 or model.regularizer.name == "none":
         what = "temperature is 0.0" if model.temperature == 0 else "regularizer is none"

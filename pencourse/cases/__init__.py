@@ -2,9 +2,9 @@
 
 from ..bilevel import BilevelProblem
 from ..models import StackelbergGame
-from . import reward_shaping, rlhf, stackelberg
+from . import incentive_design, reward_shaping, rlhf, stackelberg
 
-__all__ = ["reward_shaping", "rlhf", "stackelberg", "stated"]
+__all__ = ["incentive_design", "reward_shaping", "rlhf", "stackelberg", "stated"]
 
 
 def stated(problem: BilevelProblem | StackelbergGame) -> BilevelProblem:

@@ -10,10 +10,14 @@ The framework is that of Shen, Yang and Chen (2025), whose algorithm moves both 
 policy moves first: one that lags a step behind enters x's gradient with the factor λ, and α would have to shrink like
 1/λ.
 
+In a zero-sum game y is a pair of policies and the oracle gives both best responses to it: to the old pair for the
+policies' step, to the new one for x's.
+
 For Stackelberg games at τ = 0, `annealing` puts several such descents together.
 """
 
 from .annealing import Commitment, anneal, multistart, switch_policies
-from .pbrl import pbrl, pbrl_partial, pbrl_states
+from .loop import pbrl_states
+from .pbrl import pbrl, pbrl_partial
 
 __all__ = ["Commitment", "anneal", "multistart", "pbrl", "pbrl_partial", "pbrl_states", "switch_policies"]

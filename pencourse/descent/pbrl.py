@@ -1,28 +1,24 @@
-"""PBRL: the loop, and the two runners that put it together."""
+"""PBRL: the two runners that put oracle, step and loop together."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain, islice, repeat
 
 import numpy as np
 
 from ..bilevel import (
     BilevelProblem,
-    CheckedProblem,
     Run,
-    State,
     checked,
-    default_step,
     record,
-    refuse_unregularised,
-    upper_derivative,
 )
 from ..cases import stated
-from ..evaluation import Evaluation
-from ..models import StackelbergGame
-from ..penalties import bellman_penalty, value_penalty
-from ..simplex import checked_policy
+from ..evaluation import checked_policies
+from ..models import StackelbergGame, ZeroSumGame
+from ..penalties import bellman_penalty, nikaido_isoda, value_penalty
 from ..typing import Array
 from ..validation import checked_count, checked_number, checked_positive
+from .loop import StepRule, pbrl_states
 from .steps import (
     ExactStep,
     MakePenalty,
@@ -32,62 +28,14 @@ from .steps import (
     NewtonOracle,
     Oracle,
     ProjectedStep,
+    ResponseOracle,
 )
 
-StepRule = Callable[[Array], Array]  # from the gradient in x to the displacement, before projection
-PENALTIES: dict[str, MakePenalty] = {"value": value_penalty, "bellman": bellman_penalty}
-
-
-def pbrl_states(
-    problem: CheckedProblem,
-    *,
-    oracle: Oracle,
-    move: Move,
-    penalty: MakePenalty,
-    weights: Iterable[float],
-    temperatures: Iterable[float | None],
-    step: float | StepRule | None,
-    start: Array | None = None,
-    policy: Array | None = None,
-    simultaneous: bool = False,
-    rng: np.random.Generator | None = None,
-) -> Iterator[State]:
-    """Yield the states of PBRL; the runners `pbrl` and `pbrl_partial` put it together and explain the parameters.
-
-    A state holds x before its step and y after its own (before it, if `simultaneous`), and what was computed there.
-    """
-    x = problem.begin(start)
-    solves = 0
-    for weight, temperature in zip(weights, temperatures, strict=False):
-        model = problem.lower_model(x)
-        if temperature is not None:
-            model = model.with_temperature(temperature)
-        refuse_unregularised(model)
-        best, oracle_solves = oracle(model)
-        policy = best.policy if policy is None else policy
-        moved, length, move_solves = move(x, best, policy, weight)
-        solves += oracle_solves + move_solves
-        at = Evaluation(model, policy if simultaneous else moved)
-        objective, gap = problem.upper_objective(x, at, rng), penalty(model, at, best=best)
-        gradient = upper_derivative(problem, x, objective, [term.scaled(weight) for term in gap.terms])
-        if step is None:
-            step = default_step(gradient)
-        push = step(gradient) if callable(step) else step * gradient
-        new_x = problem.project(x - push)
-        alpha = _length(push) / _length(gradient) if callable(step) else step
-        yield State(
-            upper=x,
-            lower=at.policy,
-            objective=objective.value,
-            penalty=gap.value,
-            penalized_objective=objective.value + weight * gap.value,
-            hyper_objective=problem.upper_value(x, gap.optimal, rng),
-            gradient_mapping=float(np.hypot(np.linalg.norm(x - new_x) / alpha, length)),
-            oracle_residual=best.residual,
-            soft_solves=solves,
-            penalty_weight=weight,
-        )
-        x, policy = new_x, moved
+PENALTIES: dict[str, MakePenalty] = {
+    "value": value_penalty,
+    "bellman": bellman_penalty,
+    "nikaido_isoda": nikaido_isoda,
+}
 
 
 def _levels(last: float, first: float, length: int) -> Iterator[float]:
@@ -96,14 +44,10 @@ def _levels(last: float, first: float, length: int) -> Iterator[float]:
     return chain(run, repeat(last))
 
 
-def _length(vector: Array) -> float:
-    return max(float(np.linalg.norm(vector)), 1e-300)
-
-
 def pbrl(
     problem: BilevelProblem | StackelbergGame,
     *,
-    penalty: str = "value",
+    penalty: str | None = None,
     penalty_weight: float = 20.0,
     iterations: int = 300,
     step: float | None = None,
@@ -117,19 +61,19 @@ def pbrl(
     initial_temperature: float | None = None,
     simultaneous: bool = False,
     start: Array | None = None,
-    initial_policy: Array | None = None,
+    initial_policy: Array | tuple[Array, Array] | None = None,
     tolerance: float = 0.0,
     rng: np.random.Generator | None = None,
     progress: bool = False,
 ) -> Run:
-    """Descend F_λ(x, y) = f(x, y) + λ p(x, y), p the value or the Bellman penalty.
+    """Descend F_λ(x, y) = f(x, y) + λ p(x, y), p the value, the Bellman or the Nikaido–Isoda penalty.
 
     Parameters
     ----------
     problem : BilevelProblem or StackelbergGame
         With τ > 0.
-    penalty : str
-        "value" or "bellman".
+    penalty : str, optional
+        "value" (if none is named) or "bellman" for an MDP below; for a zero-sum game "nikaido_isoda", y is a pair then.
     penalty_weight : float
         λ > 0, the last one if there is continuation.
     iterations : int
@@ -156,7 +100,7 @@ def pbrl(
     simultaneous : bool
         Move x by what holds at the policy before its step, as in the paper's algorithm.
     start, initial_policy : array, optional
-        x and y; `initial_upper` and the oracle's policy there unless given.
+        x and y; `initial_upper` and the oracle's policy there unless given; in a game uniform policies.
     tolerance : float
         Stop once the gradient mapping is at or below it, but not before continuation has ended.
     rng : numpy.random.Generator, optional
@@ -167,7 +111,7 @@ def pbrl(
     Returns
     -------
     Run
-        `.upper`, `.lower`, `.objective`, `.penalty` and `.history`.
+        `.upper`, `.lower` (in a game a pair), `.objective`, `.penalty` and `.history`.
 
     Raises
     ------
@@ -182,8 +126,12 @@ def pbrl(
     PBRL algorithm. The order and the scaling of the steps and the continuation are the course's.
     """
     safe = checked(stated(problem))
-    if penalty not in PENALTIES:
-        raise ValueError(f"penalty is {penalty!r}; allowed is 'value' or 'bellman'.")
+    own = safe.lower_model(safe.initial_upper)
+    allowed = ("nikaido_isoda",) if isinstance(own, ZeroSumGame) else ("value", "bellman")
+    penalty = allowed[0] if penalty is None else penalty
+    if penalty not in allowed:
+        below = f"with {'a zero-sum game' if isinstance(own, ZeroSumGame) else 'an MDP'} below"
+        raise ValueError(f"penalty is {penalty!r}; allowed {below} is {' or '.join(map(repr, allowed))}.")
     kind, size = PENALTIES[penalty], checked_positive("policy_step", policy_step)
     moves: dict[str, Move] = {
         "mirror": MirrorStep(safe, kind, size, rng),
@@ -191,31 +139,30 @@ def pbrl(
     }
     if update not in moves:
         raise ValueError(f"update is {update!r}; allowed is 'mirror' or 'projection'.")
-    oracle: Oracle = NewtonOracle()
+    make: Callable[[], Oracle] = NewtonOracle
     if oracle_steps is not None:
         steps = checked_count("oracle_steps", oracle_steps, 1)
-        oracle = MirrorDescentOracle(steps, checked_positive("oracle_step", oracle_step))
+        make = partial(MirrorDescentOracle, steps, checked_positive("oracle_step", oracle_step))
     share = checked_number("continuation", continuation, 0.0, 1.0, allowed="a number from 0 to 1")
     length = int(share * iterations)
     weight = checked_positive("penalty_weight", penalty_weight)
     first = weight / 4 if initial_weight is None else min(checked_positive("initial_weight", initial_weight), weight)
-    own = safe.lower_model(safe.initial_upper)
     warm = 3 * own.temperature
     if initial_temperature is not None:
         warm = checked_positive("initial_temperature", initial_temperature)
     warmer = _levels(own.temperature, warm, length) if own.temperature > 0 else repeat(0.0)
     temperatures: Iterator[float | None] = chain(islice(warmer, length), repeat(None))
-    policy = None if initial_policy is None else checked_policy(initial_policy, own.n_states, own.n_actions)
+    policies = None if initial_policy is None else checked_policies(own, initial_policy)
     states = pbrl_states(
         safe,
-        oracle=oracle,
+        oracle=ResponseOracle(make) if isinstance(own, ZeroSumGame) else make(),
         move=moves[update],
         penalty=kind,
         weights=_levels(weight, first, length),
         temperatures=temperatures,
         step=None if step is None else checked_positive("step", step),
         start=start,
-        policy=policy,
+        policies=policies,
         simultaneous=simultaneous,
         rng=rng,
     )

@@ -1,27 +1,32 @@
-"""The parts of one PBRL iteration: oracles for the lower level, and steps of the policy."""
+"""The parts of one PBRL iteration: oracles for the lower level, and steps of its policies.
+
+The lower level has one policy, or two if it is a game: all of them stand in one tuple.
+"""
 
 from collections.abc import Callable
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..bilevel import CheckedProblem, minus_return
-from ..evaluation import Evaluation
-from ..models import MDP
-from ..penalties import Penalty
+from ..evaluation import Evaluation, evaluation_of
+from ..models import MDP, ZeroSumGame, response_mdp
+from ..penalties import AnyPenalty
 from ..planning import Plan, mirror_descent, solve
 from ..simplex import project
 from ..typing import Array
 
 SMALLEST = 1e-300  # a probability that has a logarithm
 
-MakePenalty = Callable[..., Penalty]
+MakePenalty = Callable[..., AnyPenalty]
 Generator = np.random.Generator | None
+Policies = tuple[Array, ...]
+Best = Any  # a Plan; in a game a pair of them
 
 
 class Oracle(Protocol):
-    """Something that solves the lower level, well enough, and remembers where it was."""
+    """Something that solves a lower-level MDP, well enough, and remembers where it was."""
 
     def __call__(self, model: MDP) -> tuple[Plan, int]:
         """Return a plan and the soft solves it took."""
@@ -56,11 +61,26 @@ class MirrorDescentOracle:
         return plan, self.steps
 
 
-class Move(Protocol):
-    """A step of the policy."""
+class ResponseOracle:
+    """Best responses in a zero-sum game: each player has an oracle for the MDP that the other one leaves it."""
 
-    def __call__(self, x: Array, best: Plan, policy: Array, weight: float) -> tuple[Array, float, int]:
-        """Return the new policy, the norm of the step in units of ∇_y F_λ, and the soft solves it took."""
+    def __init__(self, make: Callable[[], Oracle]) -> None:
+        self.oracles = make(), make()
+
+    def __call__(self, game: ZeroSumGame, first: Array, second: Array) -> tuple[tuple[Plan, Plan], int]:
+        """Return the plans of player 1 against π₂ and of player 2 against π₁."""
+        one, solves = self.oracles[0](response_mdp(game, 1, second))
+        two, more = self.oracles[1](response_mdp(game, 2, first))
+        return (one, two), solves + more
+
+
+class Move(Protocol):
+    """A step of the policies."""
+
+    def __call__(
+        self, x: Array, model: MDP | ZeroSumGame, best: Best, policies: Policies, weight: float
+    ) -> tuple[Policies, float, int]:
+        """Return the new policies, the norm of the step in units of ∇_y F_λ, and the soft solves it took."""
 
 
 class MirrorStep:
@@ -74,20 +94,27 @@ class MirrorStep:
     def __init__(self, problem: CheckedProblem, penalty: MakePenalty, size: float, rng: Generator) -> None:
         self.problem, self.penalty, self.size, self.rng = problem, penalty, size, rng
 
-    def __call__(self, x: Array, best: Plan, policy: Array, weight: float) -> tuple[Array, float, int]:
-        """Return the new policy, its step's norm and 0."""
-        entropic = best.mdp.regularizer.name == "entropy"
-        policy = np.maximum(policy, SMALLEST) if entropic else policy
-        slope, weights = penalized_slope(self.problem, self.penalty, x, best, policy, weight, self.rng)
-        weights = np.where(weights > 0, weights, 1.0)  # no weight, no penalty: there f's slope alone moves the row
-        scale = self.size / (weight * best.mdp.temperature * weights[:, None])
+    def __call__(
+        self, x: Array, model: MDP | ZeroSumGame, best: Best, policies: Policies, weight: float
+    ) -> tuple[Policies, float, int]:
+        """Return the new policies, their step's norm and 0."""
+        entropic = model.regularizer.name == "entropy"
         if entropic:
-            logs = np.log(policy) - scale * slope
-            new = np.maximum(np.exp(logs - logs.max(axis=1, keepdims=True)), SMALLEST)
-            new /= new.sum(axis=1, keepdims=True)
-        else:
-            new = project(policy - scale * slope)
-        return new, float(np.linalg.norm((policy - new) / scale)), 0
+            policies = tuple(np.maximum(policy, SMALLEST) for policy in policies)
+        slopes, weights = penalized_slopes(self.problem, self.penalty, x, model, best, policies, weight, self.rng)
+        moved, squares = [], 0.0
+        for policy, slope, own in zip(policies, slopes, weights, strict=True):
+            own = np.where(own > 0, own, 1.0)  # no weight, no penalty: there f's slope alone moves the row
+            scale = self.size / (weight * model.temperature * own[:, None])
+            if entropic:
+                logs = np.log(policy) - scale * slope
+                new = np.maximum(np.exp(logs - logs.max(axis=1, keepdims=True)), SMALLEST)
+                new /= new.sum(axis=1, keepdims=True)
+            else:
+                new = project(policy - scale * slope)
+            moved.append(new)
+            squares += float((((policy - new) / scale) ** 2).sum())
+        return tuple(moved), squares**0.5, 0
 
 
 class ProjectedStep:
@@ -98,11 +125,17 @@ class ProjectedStep:
     ) -> None:
         self.problem, self.penalty, self.size, self.rng, self.floor = problem, penalty, size, rng, floor
 
-    def __call__(self, x: Array, best: Plan, policy: Array, weight: float) -> tuple[Array, float, int]:
-        """Return the new policy, its step's norm and 0."""
-        slope, _ = penalized_slope(self.problem, self.penalty, x, best, policy, weight, self.rng)
-        new = project(policy - self.size / weight * slope, self.floor)
-        return new, float(np.linalg.norm(policy - new)) * weight / self.size, 0
+    def __call__(
+        self, x: Array, model: MDP | ZeroSumGame, best: Best, policies: Policies, weight: float
+    ) -> tuple[Policies, float, int]:
+        """Return the new policies, their step's norm and 0."""
+        slopes, _ = penalized_slopes(self.problem, self.penalty, x, model, best, policies, weight, self.rng)
+        step = self.size / weight
+        moved = tuple(
+            project(policy - step * slope, self.floor) for policy, slope in zip(policies, slopes, strict=True)
+        )
+        squares = sum(float(((policy - new) ** 2).sum()) for policy, new in zip(policies, moved, strict=True))
+        return moved, squares**0.5 / step, 0
 
 
 class ExactStep:
@@ -112,15 +145,18 @@ class ExactStep:
         self.problem = problem
         self.value: Array | None = None
 
-    def __call__(self, x: Array, best: Plan, policy: Array, weight: float) -> tuple[Array, float, int]:
+    def __call__(
+        self, x: Array, model: MDP | ZeroSumGame, best: Best, policies: Policies, weight: float
+    ) -> tuple[Policies, float, int]:
         """Return the minimiser, 0 and 1."""
-        model = best.mdp
+        if not isinstance(model, MDP):
+            raise ValueError("the lower level is a ZeroSumGame; exact partial minimisation needs an MDP there.")
         upper_reward = self.problem.upper_reward(x, model)
         if self.value is None:
-            self._look(x, Evaluation(model, policy), upper_reward)
+            self._look(x, evaluation_of(model, policies), upper_reward)
         plan = solve(model.with_reward(model.reward + upper_reward / weight), initial_value=self.value)
         self.value = plan.value
-        return plan.policy, 0.0, 1
+        return (plan.policy,), 0.0, 1
 
     def _look(self, x: Array, at: Evaluation, upper_reward: Array) -> None:
         """Refuse an f whose slope in y is not that of a return under the upper reward."""
@@ -135,10 +171,18 @@ class ExactStep:
             )
 
 
-def penalized_slope(
-    problem: CheckedProblem, penalty: MakePenalty, x: Array, best: Plan, policy: Array, weight: float, rng: Generator
-) -> tuple[Array, Array]:
-    """Return ∇_y F_λ(x, y), shape (S, A), and the weights of the penalty, shape (S,)."""
-    at = Evaluation(best.mdp, policy)
-    gap = penalty(best.mdp, at, best=best)
-    return problem.upper_objective(x, at, rng).policy_gradient + weight * gap.policy_gradient, gap.weight
+def penalized_slopes(
+    problem: CheckedProblem,
+    penalty: MakePenalty,
+    x: Array,
+    model: MDP | ZeroSumGame,
+    best: Best,
+    policies: Policies,
+    weight: float,
+    rng: Generator,
+) -> tuple[list[Array], tuple[Array, ...]]:
+    """Return ∇_y F_λ(x, y) and the weights of the penalty, shape (S,), for the policy of each player."""
+    at = evaluation_of(model, policies)
+    gap = penalty(model, at, best=best)
+    own = problem.upper_objective(x, at, rng).policy_gradients
+    return [f + weight * p for f, p in zip(own, gap.policy_gradients, strict=True)], gap.weights

@@ -15,11 +15,12 @@ RLHF* (2025), sections on the value and the Bellman penalty; their form as weigh
 
 from functools import cached_property
 
-from .bilevel import Term
-from .evaluation import Evaluation, evaluate
-from .models import MDP
-from .planning import Plan, solve
-from .typing import Array
+from ..bilevel import Term
+from ..evaluation import Evaluation, evaluate
+from ..models import MDP
+from ..planning import Plan, solve
+from ..typing import Array
+from .shared import total_mass
 
 
 class Penalty:
@@ -46,9 +47,24 @@ class Penalty:
         return self.best.evaluation
 
     @property
+    def residual(self) -> float:
+        """‖TV − V‖_∞ of the optimal plan."""
+        return self.best.residual
+
+    @property
     def weight(self) -> Array:
         """The weight of each state's gap in the penalty, shape (S,)."""
         raise NotImplementedError
+
+    @property
+    def weights(self) -> tuple[Array, ...]:
+        """The one weight."""
+        return (self.weight,)
+
+    @property
+    def policy_gradients(self) -> tuple[Array, ...]:
+        """The one policy's gradient."""
+        return (self.policy_gradient,)
 
     @property
     def value(self) -> float:
@@ -68,8 +84,7 @@ class Penalty:
     @property
     def reward_gradient(self) -> Array:
         """∂p/∂r(s,a) at fixed y, shape (S, A)."""
-        result: Array = sum((term.mass for term in self.terms[1:]), start=self.terms[0].mass)
-        return result
+        return total_mass(self.terms)
 
     def _slope(self, action_value: Array) -> Array:
         """Return −Q + τ∇h(y) for an action value Q, shape (S, A)."""
