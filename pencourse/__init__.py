@@ -1,7 +1,7 @@
 """pencourse: penalty methods for bilevel reinforcement learning, each statement checked against an exact optimum.
 
 Bottom up: `models`, `regularizers`, `simplex` hold the data and the ground mathematics; `evaluation` the values and
-occupancies of a policy; `planning` optimal policies; `bilevel` what a bilevel problem has to say; `penalties` how far a
+occupancies of a policy; `planning` optimal policies; `equilibria` those of games; `bilevel` what a bilevel problem has to say; `penalties` how far a
 policy is from optimal; `cases` the case studies; `descent` PBRL; `baselines` its rivals. Beside them `exact`, the cvxpy
 referee, which shares nothing with them but the data; `sampling`, roll-outs and estimates from them; `worlds`, the
 instances; `plots`, the pictures; `checks`, what the problem sets call.
@@ -10,14 +10,14 @@ instances; `plots`, the pictures; `checks`, what the problem sets call.
 from typing import TYPE_CHECKING, Any
 
 from . import cases, sampling
-from .baselines import dpo, drlhf, hypergradient, hypergradient_descent, two_stage
+from .baselines import dpo, drlhf, hypergradient, hypergradient_descent, meta_gradient, two_stage
 from .bilevel import BilevelProblem, Objective, Run, Term, check_problem
 from .cases.stackelberg import leader_return
 from .descent import pbrl, pbrl_partial
 from .equilibria import Equilibrium, best_responses, solve_zero_sum
 from .evaluation import Evaluation, evaluate
 from .models import MDP, ConvergenceError, StackelbergGame, ZeroSumGame, follower_mdp, response_mdp
-from .penalties import Penalty, bellman_penalty, value_penalty
+from .penalties import NikaidoIsoda, Penalty, bellman_penalty, nikaido_isoda, value_penalty
 from .planning import Plan, mirror_descent, policy_iteration, solve, value_iteration
 from .regularizers import Entropy, NoRegularizer, SquaredNorm
 
@@ -32,6 +32,7 @@ __all__ = [
     "Entropy",
     "Equilibrium",
     "Evaluation",
+    "NikaidoIsoda",
     "NoRegularizer",
     "Objective",
     "Penalty",
@@ -53,7 +54,9 @@ __all__ = [
     "hypergradient",
     "hypergradient_descent",
     "leader_return",
+    "meta_gradient",
     "mirror_descent",
+    "nikaido_isoda",
     "pbrl",
     "pbrl_partial",
     "plots",

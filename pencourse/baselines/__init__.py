@@ -1,7 +1,8 @@
-"""What penalty methods are compared with: the exact hypergradient, independent learners, learning from preferences."""
+"""What penalty methods are compared with: the exact hypergradient, independent learners, meta-gradients, preferences."""
 
 from .hypergradient import Hypergradient, hypergradient, hypergradient_descent, hypergradient_states
 from .independent import independent_gradient, independent_states
+from .meta_gradient import meta_gradient, meta_gradient_states
 from .rlhf import dpo, drlhf, drlhf_states, two_stage
 
 __all__ = [
@@ -14,5 +15,7 @@ __all__ = [
     "hypergradient_states",
     "independent_gradient",
     "independent_states",
+    "meta_gradient",
+    "meta_gradient_states",
     "two_stage",
 ]

@@ -105,6 +105,11 @@ def _solution(model: MDP | ZeroSumGame, initial_value: Array | None) -> Plan | E
     return solve(model, initial_value=initial_value)
 
 
+def _soft_solves(best: Plan | Equilibrium) -> int:
+    """Count what a solution took: an equilibrium's values, one linear solve each, and its two best responses."""
+    return best.iterations + 2 if isinstance(best, Equilibrium) else 1
+
+
 def _response_weights(best: Plan | Equilibrium, objective: Objective) -> Array:
     """Return u with Σ ∂f/∂y dy* = Σ u dQ*, shaped like Q*."""
     if isinstance(best, Equilibrium):
@@ -129,7 +134,7 @@ def hypergradient_states(
     solves = 0
     while True:
         found = hypergradient(problem, x, rng=rng, initial_value=value)
-        value, solves = found.best.value, solves + 1
+        value, solves = found.best.value, solves + _soft_solves(found.best)
         step = default_step(found.gradient) if step is None else step
         new = problem.project(x - step * found.gradient)
         yield State(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..models import MDP, StackelbergGame
+from ..models import MDP, StackelbergGame, ZeroSumGame
 from ..regularizers import Entropy, Regularizer
 from ..typing import Array
 
@@ -102,6 +102,46 @@ def random_stackelberg_game(
     initial = np.full(n_states, 1.0 / n_states)
     game = (transition, leader_reward, follower_reward, discount, initial, temperature, regularizer or Entropy())
     return StackelbergGame(*game)
+
+
+def random_zero_sum_game(
+    rng: np.random.Generator,
+    n_states: int,
+    n_first: int,
+    n_second: int,
+    discount: float,
+    *,
+    branching: int | None = None,
+    temperature: float = 0.0,
+    regularizer: Regularizer | None = None,
+) -> ZeroSumGame:
+    """Draw a random zero-sum game: kernel as in `random_mdp`, rewards uniform in [0, 1], ρ uniform.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n_states, n_first, n_second : int
+        States, actions of player 1 and of player 2.
+    discount : float
+        γ.
+    branching : int, optional
+        Successors of each state and pair of actions; all states unless given.
+    temperature, regularizer
+        As in `ZeroSumGame`.
+
+    Returns
+    -------
+    ZeroSumGame
+
+    Raises
+    ------
+    ValueError
+        If branching is not between 1 and n_states.
+    """
+    shape = (n_states, n_first, n_second)
+    transition, reward = _random_kernel(rng, shape, branching), rng.random(shape)
+    initial = np.full(n_states, 1.0 / n_states)
+    return ZeroSumGame(transition, reward, discount, initial, temperature, regularizer or Entropy())
 
 
 def _random_kernel(rng: np.random.Generator, shape: tuple[int, ...], branching: int | None) -> Array:
