@@ -17,9 +17,9 @@ from ..planning import Plan, solve
 from ..simplex import uniform_policy
 from ..typing import Array
 from ..validation import checked_array, checked_positive
-from .stage import Pair, matrix_games, soft_step, stage_bounds
+from .stage import Pair, entropy_games, matrix_bounds, matrix_games
 
-MOST_STEPS, MOST_STAGE_STEPS = 2000, 200
+MOST_STEPS = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,15 +132,17 @@ def solve_zero_sum(game: ZeroSumGame, *, initial_value: Array | None = None, tol
     Shapley, *Stochastic games* (1953); Pollatschek and Avi-Itzhak, *Algorithms for stochastic games with geometrical
     interpretation* (1969); van der Wal, *Discounted Markov games: generalized policy iteration method* (1978).
     """
+    if game.temperature > 0 and game.regularizer.name not in ("entropy", "none"):
+        raise ValueError(f"regularizer is {game.regularizer.name!r}; allowed is 'entropy' or 'none', or temperature 0.")
     target = 0.4 * (1.0 - game.discount) * checked_positive("tolerance", tolerance) * game.scale
     start = np.zeros(game.n_states) if initial_value is None else initial_value
-    at = _Stage(game, target, checked_array("initial_value", start, (game.n_states,)), None)
+    at = _Point(game, target, checked_array("initial_value", start, (game.n_states,)))
     iterations = 1
     while at.residual > target and iterations < MOST_STEPS:
-        trial = _Stage(game, target, at.newton_point(), at)
+        trial = _Point(game, target, at.newton_point(), at)
         iterations += 1
         if not trial.residual <= max(0.5 * (1.0 + game.discount) * at.residual, target):
-            trial = _Stage(game, target, at.shapley_point(), at)
+            trial = _Point(game, target, at.shapley_point(), at)
             iterations += 1
         at = trial
     if not at.residual <= target:
@@ -160,38 +162,42 @@ def _duality_gap(game: ZeroSumGame, policies: Pair, value: Array, tolerance: flo
     return first.expected_return + second.expected_return + missed
 
 
-class _Stage:
-    """A value V, the equilibria of its stage games, and the two points that may come next."""
+def _joint(game: ZeroSumGame) -> MDP:
+    """Return the MDP in which one player picks both actions: a way to read the game's kernel."""
+    n_states = game.n_states
+    kernel, reward = game.transition.reshape(n_states, -1, n_states), game.reward.reshape(n_states, -1)
+    return trusted(MDP, game, transition=kernel, reward=reward)
 
-    def __init__(self, game: ZeroSumGame, target: float, value: Array, last: "_Stage | None") -> None:
-        n_states, n_second = game.n_states, game.n_actions[1]
-        self.game, self.value = game, value
-        kernel = game.transition.reshape(n_states, -1, n_states)
-        self.joint = (
-            last.joint if last else trusted(MDP, game, transition=kernel, reward=game.reward.reshape(n_states, -1))
-        )
-        self.action_value = backup(self.joint, value).reshape(game.reward.shape)
+
+class _Point:
+    """A value V, the equilibria of its stage games, and the two values that may come next."""
+
+    high: float
+    low: float
+    residual: float
+
+    def __init__(self, game: ZeroSumGame, target: float, value: Array, last: "_Point | None" = None) -> None:
+        self.game, self.target, self.value = game, target, value
+        self.joint: MDP = _joint(game) if last is None else last.joint
         self.temperature = 0.0 if game.regularizer.name == "none" else game.temperature
-        self.basis: np.ndarray | None = last.basis if last else None
-        if self.temperature == 0:
-            *pair, self.basis = matrix_games(self.action_value, self.basis)
-            self.policies = pair[0], pair[1]
-            self._bound()
-            return
-        second = last.policies[1] if last else uniform_policy(n_states, n_second)
-        payoff = np.matmul(self.action_value, second[:, :, None])[:, :, 0]
-        self.policies = game.regularizer.maximizer(payoff, game.temperature), second
-        wanted = (1.0 - game.discount) / 6.0
-        for _ in range(MOST_STAGE_STEPS):
-            self._bound()
-            if float((self.upper - self.lower).max()) <= wanted * max(self.residual, target):
-                break
-            self.policies = soft_step(self.action_value, self.policies, self.upper, game.temperature)
+        self.action_value: Array = backup(self.joint, value).reshape(game.reward.shape)
+        self.policies: Pair
+        self.basis: np.ndarray | None = None if last is None else last.basis
+        self.logs: Pair | None = None if last is None else last.logs
+        if self.temperature:
+            first, second = (np.log(uniform_policy(game.n_states, n)) for n in game.n_actions)
+            logs = self.logs or (first, second)
+            self.policies, self.logs = entropy_games(self.action_value, self.temperature, logs, self._bracket)
+        else:
+            first, second, self.basis = matrix_games(self.action_value, self.basis)
+            self.policies = first, second
+            self._bracket(*matrix_bounds(self.action_value, self.policies))
 
-    def _bound(self) -> None:
-        self.upper, self.lower = stage_bounds(self.action_value, self.policies, self.game.regularizer, self.temperature)
-        self.high, self.low = float((self.upper - self.value).max()), float((self.lower - self.value).min())
+    def _bracket(self, upper: Array, lower: Array) -> bool:
+        """Learn the bounds of TV; return whether they are close enough for the proof of `solve_zero_sum`."""
+        self.high, self.low = float((upper - self.value).max()), float((lower - self.value).min())
         self.residual = max(self.high, -self.low)
+        return float((upper - lower).max()) <= (1.0 - self.game.discount) / 6.0 * max(self.residual, self.target)
 
     def stage_value(self) -> Array:
         """p'Qq − τh(p) + τh(q), between the bounds."""
@@ -206,8 +212,8 @@ class _Stage:
         """V^{π₁,π₂} = V + (I − γP_π)⁻¹(T_π V − V)."""
         first, second = self.policies
         both = (first[:, :, None] * second[:, None, :]).reshape(len(first), -1)
-        step: Array = np.linalg.solve(evaluation_matrix(self.joint, both), self.stage_value() - self.value)
-        return self.value + step
+        step = np.linalg.solve(evaluation_matrix(self.joint, both), self.stage_value() - self.value)
+        return np.asarray(self.value + step, dtype=np.float64)
 
     def shapley_point(self) -> Array:
         """TV + γ/(1−γ)·(max Δ + min Δ)/2."""

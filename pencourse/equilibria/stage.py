@@ -11,28 +11,30 @@ which has a saddle point, because the objective is concave in p and convex in q.
 and upper − lower is what the two could gain by leaving the pair: 0 at the equilibrium, and nowhere else (lesson 12).
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
-from ..regularizers import Regularizer
+from ..models import ConvergenceError
+from ..regularizers import row_max
 from ..typing import Array
 
 NOISE = 1e-11  # what rounding leaves of a zero in a tableau whose entries are of order 1
 LARGEST = 1e6  # a tableau with entries above it comes from a basis that is nearly singular
 DANTZIG_PIVOTS, MOST_PIVOTS = 50, 2000
-ARMIJO, MOST_HALVINGS = 1e-4, 60
+# Where the errors' span is below SETTLED the bounds agree to its square: what is left is rounding.
+MOST_STEPS, SETTLED, SMALLEST_STEP = 500, 1e-8, 1e-9
+
 
 Pair = tuple[Array, Array]
 
 
-def stage_bounds(games: Array, policies: Pair, regularizer: Regularizer, temperature: float) -> Pair:
-    """Return what player 2 holds player 1 down to, and what player 1 secures: upper and lower, (S,) each."""
+def matrix_bounds(games: Array, policies: Pair) -> Pair:
+    """Return the bounds without regulariser, upper and lower (S,)."""
     first, second = policies
-    upper = regularizer.conjugate(np.matmul(games, second[:, :, None])[:, :, 0], temperature)
-    lower = -regularizer.conjugate(-np.matmul(first[:, None, :], games)[:, 0, :], temperature)
-    if temperature:
-        upper = upper + temperature * regularizer.value(second)
-        lower = lower - temperature * regularizer.value(first)
-    return upper, lower
+    upper = row_max(np.matmul(games, second[:, :, None])[:, :, 0])
+    return upper, -row_max(-np.matmul(first[:, None, :], games)[:, 0, :])
 
 
 def matrix_games(games: Array, basis: np.ndarray | None = None) -> tuple[Array, Array, np.ndarray]:
@@ -77,14 +79,14 @@ def matrix_games(games: Array, basis: np.ndarray | None = None) -> tuple[Array, 
 
 def _distributions(rows: Array) -> Array:
     rows = np.maximum(rows, 0.0)
-    result: Array = rows / rows.sum(axis=1, keepdims=True)
+    result: Array = rows / (rows @ np.ones(rows.shape[1]))[:, None]
     return result
 
 
 def _start(program: Array, basis: np.ndarray, slacks: np.ndarray) -> tuple[Array, np.ndarray]:
     """Return the tableau at the basis, or at the slacks where that is not feasible; the last row holds the slopes."""
     n_columns = slacks[0, 0]
-    body = program
+    body: np.ndarray = program
     if basis is not slacks:
         try:
             body = np.linalg.solve(np.take_along_axis(program, basis[:, None, :], axis=2), program)
@@ -120,65 +122,131 @@ def _pivot(tableau: Array, basis: np.ndarray) -> None:
         tableau[left], basis[left, leaving] = part, entering
 
 
-def soft_step(games: Array, policies: Pair, upper: Array, temperature: float) -> Pair:
-    """Take a Newton step of min_q F(q) = τ log Σ exp(Qq/τ) + τ Σ q log q, the entropy's stage game as player 2 sees it.
+def entropy_games(
+    games: Array, temperature: float, logs: Pair, enough: Callable[[Array, Array], bool]
+) -> tuple[Pair, Pair]:
+    """Solve stage games with entropy by Newton's method, in all of them at once.
 
-    The direction dq solves (Q'(diag p − pp')Q/τ + τ diag(1/q)) dq = β1 − Q'p − τ log q, Σdq = 0, p = softmax(Qq/τ); in
-    q⁺ ∝ q exp(t dq/q) it keeps q positive, and without Q one step would do. F is convex, so that it falls along dq;
-    t is halved until it does so by a part of what the slope promises (Armijo).
+    A pair is in equilibrium where e₁ = Qq/τ − log p and e₂ = −Q'p/τ − log q are constant in each row. Newton's step
+    (w, v) of the logarithms solves these equations linearised in them: w − C(q⊙v) = e₁ and v + C'(p⊙w) = e₂ up to
+    constants, C = Q/τ. They are regular everywhere, because ⟨p⊙w, ·⟩ + ⟨q⊙v, ·⟩ of the left sides is Σpw² + Σqv².
+    Along the step e is (1 − t)e + O(t²) up to constants, so that its span falls for some t = 1, ½, ¼, …; and as the
+    span bounds the logarithms, t stays away from 0: this converges from everywhere, and quadratically in the end.
+
+    A small τ is approached from above, as in interior-point methods: at the temperature that equals e's span in units
+    of reward a full step is good, and each such level, once reached, gives the start for the next, half as high.
 
     Parameters
     ----------
     games : array (S, A, B)
-    policies : arrays (S, A) and (S, B)
-        p = softmax(Qq/τ), and q > 0.
-    upper : array (S,)
-        F(q).
     temperature : float
         τ > 0.
+    logs : arrays (S, A) and (S, B)
+        log p and log q to start from.
+    enough : callable
+        Is told the bounds of val(Q), upper and lower, and says whether they are close enough.
 
     Returns
     -------
-    arrays (S, A) and (S, B)
-        The next pair.
+    policies, logs : tuples of arrays (S, A) and (S, B)
+
+    Raises
+    ------
+    ConvergenceError
+        If 500 steps are not enough.
+    """
+    now = _look(games, *map(np.array, logs))  # copies, to be written to
+    span = _span(_errors(now, np.full(len(games), temperature)))
+    level = temperature * np.maximum(span, 1.0)
+    for _ in range(MOST_STEPS):
+        left = np.flatnonzero(span > SETTLED)
+        if enough(*_bounds(now, temperature)) or not len(left):
+            return (now.first, now.second), (now.first_log, now.second_log)
+        moved, after = _newton(games[left], _Look(*(part[left] for part in now)), level[left])
+        for part, new in zip(now, moved, strict=True):
+            part[left] = new
+        lower = (after <= 1.0) & (level[left] > temperature)
+        span[left] = np.where(lower, np.inf, after)  # at the next level it is not known yet
+        level[left] = np.where(lower, np.maximum(0.5 * level[left], temperature), level[left])
+    raise ConvergenceError("entropy_games", float(span.max()), SETTLED, MOST_STEPS)
+
+
+class _Look(NamedTuple):
+    """Pairs of policies, and what each action earns its player against the other's policy."""
+
+    first_log: Array
+    second_log: Array
+    first: Array
+    second: Array
+    first_earns: Array
+    second_earns: Array
+
+
+def _look(games: Array, first_log: Array, second_log: Array) -> _Look:
+    first, second = np.exp(first_log), np.exp(second_log)
+    earns = np.matmul(games, second[:, :, None])[:, :, 0], -np.matmul(first[:, None, :], games)[:, 0, :]
+    return _Look(first_log, second_log, first, second, *earns)
+
+
+def _bounds(now: _Look, temperature: float) -> Pair:
+    """Return upper and lower."""
+    best1, best2 = (_logsumexp(earns / temperature) for earns in (now.first_earns, now.second_earns))
+    paid1, paid2 = np.vecdot(now.first, now.first_log), np.vecdot(now.second, now.second_log)
+    return temperature * (best1 + paid2), -temperature * (best2 + paid1)
+
+
+def _logsumexp(rows: Array) -> Array:
+    top = row_max(rows)
+    result: Array = top + np.log(np.exp(rows - top[:, None]) @ np.ones(rows.shape[1]))
+    return result
+
+
+def _errors(now: _Look, level: Array) -> Pair:
+    """Return e₁ and e₂ at temperatures `level` (S,)."""
+    cold = 1.0 / level[:, None]
+    return now.first_earns * cold - now.first_log, now.second_earns * cold - now.second_log
+
+
+def _span(errors: Pair) -> Array:
+    result: Array = np.maximum(*(row_max(error) + row_max(-error) for error in errors))
+    return result
+
+
+def _newton(games: Array, now: _Look, level: Array) -> tuple[_Look, Array]:
+    """Take one step at temperatures `level`; return the new pairs and the span of their errors."""
+    errors, policies = _errors(now, level), (now.first, now.second)
+    step1, step2 = _respond(_centred(games, policies) / level[:, None, None], policies, errors)
+    before, size = _span(errors), np.ones(len(games))
+    while True:
+        log1, log2 = now.first_log + size[:, None] * step1, now.second_log + size[:, None] * step2
+        trial = _look(games, log1 - _logsumexp(log1)[:, None], log2 - _logsumexp(log2)[:, None])
+        after = _span(_errors(trial, level))
+        short = (after > (1.0 - 0.25 * size) * before) & (after > SETTLED) & (size > SMALLEST_STEP)
+        if not short.any():
+            return trial, after
+        size = np.where(short, 0.5 * size, size)
+
+
+def _centred(games: Array, policies: Pair) -> Array:
+    """Return (I − 1p')Q(I − q1'): steps that leave the sums of p and q alone see nothing else of Q."""
+    centred = games - np.matmul(policies[0][:, None, :], games)
+    result: Array = centred - np.matmul(centred, policies[1][:, :, None])
+    return result
+
+
+def _respond(centred: Array, policies: Pair, errors: Pair) -> Pair:
+    """Solve w − C(q⊙v) = e₁, v + C'(p⊙w) = e₂ for w and v, with ⟨p,w⟩ = ⟨q,v⟩ = 0 and e up to constants in a row.
+
+    With w eliminated the matrix is I + C'diag(p)C diag(q): no 1/p occurs, and small entries do no harm.
     """
     first, second = policies
-    logs = np.log(second)
-    slope = np.matmul(first[:, None, :], games)[:, 0, :] / temperature + logs
-    slope -= np.vecdot(second, slope)[:, None]
-    centred = _centred(games, first, second) / temperature
-    weight = -np.linalg.solve(_curvature(centred, first, second), slope[:, :, None])[:, :, 0]
-    promised = temperature * np.vecdot(second * weight, slope)
-    size = np.ones(len(games))
-    for _ in range(MOST_HALVINGS):
-        moved = logs + size[:, None] * weight
-        trial = np.maximum(np.exp(moved - moved.max(axis=1, keepdims=True)), 1e-300)
-        trial /= trial.sum(axis=1, keepdims=True)
-        payoff = np.matmul(games, trial[:, :, None])[:, :, 0] / temperature
-        top = payoff.max(axis=1, keepdims=True)
-        reply = np.exp(payoff - top)
-        total = reply.sum(axis=1, keepdims=True)
-        value = temperature * (top + np.log(total))[:, 0] + temperature * np.vecdot(trial, np.log(trial))
-        short = value > upper + ARMIJO * size * promised + 4e-16 * np.abs(games).max(axis=(1, 2))
-        if not short.any():
-            break
-        size = np.where(short, 0.5 * size, size)
-    return reply / total, trial
-
-
-def _centred(games: Array, first: Array, second: Array) -> Array:
-    """Return (I − 1p')Q(I − q1'): steps that leave the sums of p and q alone see nothing else of Q."""
-    centred = games - np.matmul(first[:, None, :], games)
-    result: Array = centred - np.matmul(centred, second[:, :, None])
-    return result
-
-
-def _curvature(centred: Array, first: Array, second: Array) -> Array:
-    """Return I + C'diag(p)C diag(q), C the centred games over τ: the Hessian of F in the unknowns dq/q, over τ."""
-    result: Array = np.matmul(centred.transpose(0, 2, 1), first[:, :, None] * centred) * second[:, None, :]
+    error1, error2 = (e - np.vecdot(u, e)[:, None] for e, u in zip(errors, policies, strict=True))
+    weighted = (first[:, :, None] * centred).transpose(0, 2, 1)
+    system = np.matmul(weighted, centred) * second[:, None, :]
     index = np.arange(second.shape[1])
-    result[:, index, index] += 1.0
-    return result
+    system[:, index, index] += 1.0
+    v = np.linalg.solve(system, error2[:, :, None] - np.matmul(weighted, error1[:, :, None]))
+    return error1 + np.matmul(centred, second[:, :, None] * v)[:, :, 0], v[:, :, 0]
 
 
 def stage_adjoint(policies: Pair, action_value: Array, slopes: Pair, temperature: float) -> Array:
@@ -189,8 +257,8 @@ def stage_adjoint(policies: Pair, action_value: Array, slopes: Pair, temperature
 
     The equilibrium is stationary: Qq − τ log p and Q'p + τ log q are constant in a row. With dp = p⊙w, dq = q⊙v, and
     C = (I − 1p')Q(I − q1'), which drops the constants, its change satisfies τw − C(q⊙v) = dQ q and
-    τv + C'(p⊙w) = −dQ'p up to constants. The transposed system for (p⊙μ, q⊙ν) reads τμ + C(q⊙ν) = g₁,
-    τν − C'(p⊙μ) = g₂, g centred, and u(a,b) = p(a)q(b)(μ(a) − ν(b)); no 1/p occurs, so small entries do no harm.
+    τv + C'(p⊙w) = −dQ'p up to constants. The transposed system, for p⊙μ and q⊙ν, is τμ + C(q⊙ν) = g₁ and
+    τν − C'(p⊙μ) = g₂ up to constants, and u(a,b) = p(a)q(b)(μ(a) − ν(b)).
 
     Parameters
     ----------
@@ -206,14 +274,7 @@ def stage_adjoint(policies: Pair, action_value: Array, slopes: Pair, temperature
     -------
     array (S, A, B)
     """
-    first, second = policies
-    centred = _centred(action_value, first, second) / temperature
-    slope1, slope2 = (
-        (slope - np.vecdot(policy, slope)[:, None]) / temperature
-        for policy, slope in zip(policies, slopes, strict=True)
-    )
-    right = slope2 + np.matmul((first * slope1)[:, None, :], centred)[:, 0, :]
-    nu = np.linalg.solve(_curvature(centred, first, second), right[:, :, None])[:, :, 0]
-    mu = slope1 - np.matmul(centred, (second * nu)[:, :, None])[:, :, 0]
-    result: Array = first[:, :, None] * second[:, None, :] * (mu[:, :, None] - nu[:, None, :])
+    mu, nu = _respond(-_centred(action_value, policies) / temperature, policies, slopes)
+    both = policies[0][:, :, None] * policies[1][:, None, :] / temperature
+    result: Array = both * (mu[:, :, None] - nu[:, None, :])
     return result
