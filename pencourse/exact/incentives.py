@@ -25,9 +25,9 @@ The w of the deviations are the solver's. Those of the profile follow from Dᵀw
 a bound, c(u) = u needs |w| ≤ 1, which a division of all of w gives. So the dual value bounds the cost from below, up to
 rounding, whatever the solver did, as the primal is the cost of an x that does what it should.
 
-A **margin** δ > 0 makes the profile the only stationary equilibrium. Let (π₁, π₂) be another. Then π₁, too, guarantees
-V, so V^{π₁,b*} ≥ V; but A₁(s) ≤ −δ(1 − π₁(a*|s)), so V^{π₁,b*}(s) ≤ V(s) − δ(1 − π₁(a*|s)), and π₁(a*|s) = 1
-everywhere. Likewise π₂.
+A **margin** δ > 0 makes the profile the only equilibrium in stationary policies. Let (π₁, π₂) be another. Then π₁, too,
+guarantees V in every state, so V^{π₁,b*} ≥ V. But A₁(s) ≤ −δ(1 − π₁(a*|s)), and the inverse is I + γP + … ≥ I, so
+V^{π₁,b*}(s) ≤ V(s) − δ(1 − π₁(a*|s)), and π₁(a*|s) = 1 everywhere. Likewise π₂.
 """
 
 from dataclasses import dataclass
@@ -101,7 +101,7 @@ def incentives(
     profile : pair of integer arrays (S,)
         a* and b*, the players' actions in each state.
     bound : float, optional
-        |x| ≤ bound everywhere, up to 1e-9 of max(max|r|, margin).
+        |x| ≤ bound everywhere, up to about 1e-9 of bound + max(max|r|, margin).
     cost : {"linear", "quadratic"}
         Σ|x| or ½Σx².
     margin : float
@@ -120,7 +120,7 @@ def incentives(
         If a solver fails, or primal and dual differ by more than 1e-7 of unit + cost (or its square, if quadratic),
         unit = max(max|r|, margin).
     """
-    if game.temperature > 0:
+    if game.temperature > 0 and game.regularizer.name != "none":
         raise ValueError(
             f"temperature is {game.temperature!r}; allowed is 0: with the entropy every equilibrium mixes all actions, "
             "whatever the incentives, so that no pure profile is one."
@@ -135,9 +135,9 @@ def incentives(
     most = np.inf
     if bound is not None:
         least = float(np.abs(program.paid(_solve(program, "least bound")[0])).max())
-        if bound / unit < least - 1e-9:
+        if bound / unit < least - 1e-9 * (1 + least):
             raise ValueError(
-                f"bound is {bound!r}; allowed is at least {unit * least:.9g}: no smaller incentives make this profile "
+                f"bound is {bound!r}; allowed is at least {unit * least:.10g}: no smaller incentives make this profile "
                 "an equilibrium."
             )
         most = max(bound / unit, least)
@@ -149,7 +149,7 @@ def incentives(
     if not abs(primal - dual) <= allowed:
         raise ConvergenceError(f"{NAME} ({cost}, {_SOLVERS[cost]})", abs(primal - dual) * size, allowed * size, 1)
     x = np.zeros(game.reward.shape)
-    x[cells] = unit * paid
+    x[cells] = unit * paid + 0.0  # and no −0
     name, value = f"{cost}, {_SOLVERS[cost]}", unit * value
     return ExactIncentives(x, value, float(game.initial @ value), name, size * primal, size * min(dual, primal))
 
@@ -221,7 +221,7 @@ def _solve(program: _Program, cost: str, most: float = np.inf) -> tuple[Array, A
     if most < np.inf:
         constraints.append(size <= most)
     objective = {"linear": cp.sum(size), "quadratic": cp.sum_squares(size) / 2, "least bound": cp.max(size)}[cost]
-    solver = _SOLVERS.get(cost, cp.HIGHS)
+    solver = _SOLVERS.get(cost, cp.CLARABEL)  # minimax takes a simplex method long
     precise = _PRECISE if solver == cp.HIGHS else {}
     solve_program(cp.Problem(cp.Minimize(objective), constraints), solver, NAME, **precise)
     return np.asarray(value.value), np.asarray(keep.dual_value)

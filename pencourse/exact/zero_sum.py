@@ -5,7 +5,7 @@ Write q = r + γPV, of shape (S, A, B). In each state Shapley's operator takes t
     TV(s) = min_y max_x {Σ x(a) q(s,a,b) y(b) − τh(x) + τh(y)} = min_y {max_x {⟨x, q(s)y⟩ − τh(x)} + τh(y)},
 
 h(u) = Σ u log u, and the minimum over y is a convex program: a linear one for τ = 0 (the least v with v ≥ q(s)y), and,
-since max_x {⟨x, z⟩ − τh(x)} = τ log Σ exp(z/τ), one of exponential cones for τ > 0. T is a γ-contraction (Shapley 1953),
+as max_x {⟨x, z⟩ − τh(x)} = τ log Σ exp(z/τ), one of exponential cones for τ > 0. T is a γ-contraction (Shapley 1953),
 so V ← TV would do, with 180 rounds of programs at γ = 0.9. Hoffman and Karp's (1966) V needs fewer: it is the most that
 player 1 can get, by a best answer for ever, against the y of the stage games at the V before. Let T_y be the maximum
 against a given y. Then T_y V ≥ TV for all y, with equality for the y of V's own stage games, and:
@@ -88,7 +88,7 @@ def solve_zero_sum(game: ZeroSumGame) -> ExactEquilibrium:
     ------
     ConvergenceError
         If a solver reports anything but an optimum, or primal and dual differ by more than 1e-6 of
-        max(max|r|, τ)/(1−γ). Conic solvers give up where τ is small beside max|r|/(1−γ).
+        max(max|r|, τ)/(1−γ). Conic solvers may give up where τ is below about 1e-4 max|r|.
     ValueError
         If the regulariser is none that a program is written for.
     """
@@ -97,8 +97,9 @@ def solve_zero_sum(game: ZeroSumGame) -> ExactEquilibrium:
         raise ValueError(f"regularizer is {kind!r}; allowed are {sorted(_PROGRAMS)}.")
     name, solver = _PROGRAMS[kind]
     # Solvers like rewards of size 1; values scale with them.
-    unit = max(float(np.abs(game.reward).max()), game.temperature) or 1.0
-    scaled = replace(game, reward=game.reward / unit, temperature=game.temperature / unit)
+    temperature = 0.0 if kind == "none" else game.temperature
+    unit = max(float(np.abs(game.reward).max()), temperature) or 1.0
+    scaled = replace(game, reward=game.reward / unit, temperature=temperature / unit)
     n_second = game.n_actions[1]
     value = _most(scaled, np.full((game.n_states, n_second), 1 / n_second))
     for _ in range(100):  # the gap is the judge
@@ -123,17 +124,20 @@ _PROGRAMS = {"none": ("linear", cp.HIGHS), "entropy": ("exponential cone", cp.CL
 
 def _stage(game: ZeroSumGame, value: Array, solver: str) -> Array:
     """Return player 2's part y (S, B) of the equilibria of all stage games at V, from one program."""
-    shape = game.n_states, *game.n_actions
+    n_states, (n_first, n_second) = game.n_states, game.n_actions
     q = game.reward + game.discount * game.transition @ value
     q = q - q.mean(axis=(1, 2), keepdims=True)  # a constant changes no policy
-    row = cp.Variable((shape[0], shape[2]), nonneg=True)
-    against = sp.block_diag(list(q), format="csr") @ cp.reshape(row, (shape[0] * shape[2],), order="C")
-    against = cp.reshape(against, shape[:2], order="C")
+    # Each state's game, which nothing joins to the others, in its own unit.
+    unit = np.maximum(np.abs(q).max(axis=(1, 2), keepdims=True), game.temperature or 1e-300)
+    q, temperature = q / unit, game.temperature / unit[:, :, 0]
+    row = cp.Variable((n_states, n_second), nonneg=True)
+    against = sp.block_diag(list(q), format="csr") @ cp.reshape(row, (n_states * n_second,), order="C")
+    against = cp.reshape(against, (n_states, n_first), order="C")
     if game.temperature == 0:
         objective = cp.sum(cp.max(against, axis=1))
     else:
-        best = cp.log_sum_exp(against / game.temperature, axis=1)
-        objective = game.temperature * (cp.sum(best) - cp.sum(cp.entr(row)))
+        best = cp.log_sum_exp(cp.multiply(1 / temperature, against), axis=1)
+        objective = temperature[:, 0] @ (best - cp.sum(cp.entr(row), axis=1))
     precise = {} if game.temperature else _PRECISE
     solve_program(cp.Problem(cp.Minimize(objective), [cp.sum(row, axis=1) == 1]), solver, NAME, **precise)
     policy = np.maximum(np.asarray(row.value), 0.0)
