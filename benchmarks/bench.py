@@ -1,4 +1,4 @@
-"""Speed of `solve` beside other ways to the same optimum, and of PBRL's iterations: `make bench`.
+"""Speed of `solve` beside other ways to the same optimum, of PBRL's iterations and of `solve_zero_sum`: `make bench`.
 
 The unit is one hot `np.linalg.solve(I − γP_π, r)` at the same number of states, on one thread, measured in the same
 run between the blocks of everything else, so that a busy or a slow machine moves both sides alike. Each figure is a
@@ -33,6 +33,7 @@ A, DISCOUNT, TEMPERATURE, RESIDUAL = 5, 0.9, 0.1, 1e-10
 # In units: (gate, aim)
 GOALS = {(100, None): (7, 3.5), (100, 4): (11, 7), (400, None): (5, 1.5), (400, 4): (9, 6.5)}
 DESCENT_GOAL, DESCENT_STEPS = (16, 8), 300  # (gate, aim) in units for one iteration
+GAME_GOAL = (250, 60)  # (gate, aim) in units for an equilibrium to a gap of 1e-8
 MISSING = [name for name in ("quantecon", "mdptoolbox") if importlib.util.find_spec(name) is None]
 
 Task = tuple[str, Callable[[], np.ndarray], float]  # name, run that returns V*, (1 − γ)·error allowed, in mdp.scale
@@ -73,6 +74,7 @@ def main() -> None:
                 print(f"{label:36}{1e3 * seconds:9.3f}{seconds / unit:9.1f}{seconds / unit / ours:8.1f}{verdict}")
         print(f"{'one unit':36}{1e3 * unit:9.3f}{1:9.1f}")
     descent(blocks)
+    zero_sum(blocks)
 
 
 def descent(blocks: int) -> None:
@@ -110,6 +112,36 @@ def descent(blocks: int) -> None:
                 "   MISSES THE GATE",
             )
         print(f"{name:36}{1e3 * took:9.3f}{took / one:9.1f}{verdict}")
+
+
+def zero_sum(blocks: int) -> None:
+    """Measure the equilibrium of random games with 100 states and 5 x 5 actions, beside scipy's stage games."""
+    gate, aim = GAME_GOAL
+    print(f"\nEquilibrium of a game, S = 100, {A} x {A} actions, duality gap 1e-8 relative")
+    print(f"{'':36}{'ms':>9}{'units':>9}   gate {gate}, aim {aim} units for solve_zero_sum")
+    for branching, kind in ((None, "dense"), (4, "Garnet-4")):
+        data = worlds.random_stackelberg_game(np.random.default_rng(0), 100, A, A, DISCOUNT, branching=branching)
+        hard = pc.ZeroSumGame(data.transition, data.leader_reward, DISCOUNT, data.initial)
+        for temperature in (TEMPERATURE, 0):
+            game = hard.with_temperature(temperature)
+            unit = unit_of(pc.response_mdp(game, 1, np.full((100, A), 1 / A)))
+            pairs = [(_block(unit, 200), _block(lambda game=game: pc.solve_zero_sum(game), 5)) for _ in range(blocks)]
+            one, took = (statistics.median(column) for column in zip(*pairs, strict=True))
+            verdict = "meets the aim" if took <= aim * one else "within the gate"
+            verdict = verdict if took <= gate * one else "MISSES THE GATE"
+            label = f"τ = {temperature:<4g}{kind}"
+            print(f"{label:36}{1e3 * took:9.3f}{took / one:9.1f}   {verdict}")
+        took = _block(lambda hard=hard: [_linprog(payoff) for payoff in hard.reward], 1)
+        print(f"{'scipy linprog, each stage game once':36}{1e3 * took:9.3f}{took / one:9.1f}")
+
+
+def _linprog(payoff: np.ndarray) -> float:
+    """Return the value of a matrix game: max v, v ≤ p'payoff, p on the simplex."""
+    from scipy.optimize import linprog
+
+    system, ones = np.c_[-payoff.T, np.ones(A)], np.ones((1, A))
+    bounds = [(0, None)] * A + [(None, None)]
+    return -linprog(np.r_[np.zeros(A), -1.0], system, np.zeros(A), np.c_[ones, 0], 1.0, bounds).fun
 
 
 def _soft(mdp: pc.MDP) -> list[Task]:
