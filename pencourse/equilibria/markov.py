@@ -97,9 +97,10 @@ def solve_zero_sum(game: ZeroSumGame, *, initial_value: Array | None = None, tol
     (Pollatschek and Avi-Itzhak 1969). Alone it may cycle (van der Wal 1978). So its point is taken only if the residual
     falls by the factor (1+γ)/2; otherwise V ← TV + c (Shapley 1953), whose residual does.
 
-    Proof. Let R bound |TV − V| and l ≤ TV − V ≤ h. T is monotone and passes constants on with factor γ, so
-    γl ≤ T(TV) − TV ≤ γh, and with c = γ/(1−γ)·(l+h)/2 the residual at TV + c is at most γ(h−l)/2 ≤ γR. If the stage
-    games are solved up to κR only, this is (γ + (1+γ)κ)R/(1−κ), and κ = (1−γ)/6 makes it (1+γ)R/2 or less.
+    Proof. Let l ≤ TV − V ≤ h and R = max(h, −l). T is monotone and passes constants on with factor γ, so
+    γl ≤ T(TV) − TV ≤ γh, and with c = γ/(1−γ)·(l+h)/2 the residual at TV + c is at most γ(h−l)/2 ≤ γR. If l and h come
+    from bounds of the stage games that are κR apart, it is at most (γ + (1+γ)κ)R/(1−κ), and κ = (1−γ)/6 makes this
+    (1+γ)R/2 or less.
 
     The residual asked for is 0.4 (1−γ)·tolerance·scale, for a gap of at most 0.8 of what the tolerance allows: against
     π₂ player 1 gets at most V + R in one step with V to come, so at most V + R/(1−γ) for ever, and player 2 likewise.

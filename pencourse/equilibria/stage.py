@@ -20,12 +20,11 @@ from ..models import ConvergenceError
 from ..regularizers import row_max
 from ..typing import Array
 
-NOISE = 1e-11  # what rounding leaves of a zero in a tableau whose entries are of order 1
+SLOPE, NOISE = 1e-13, 1e-11  # how much below 0 a slope has to be, and what rounding leaves of other zeros
 LARGEST = 1e6  # a tableau with entries above it comes from a basis that is nearly singular
 DANTZIG_PIVOTS, MOST_PIVOTS = 50, 2000
 # Where the errors' span is below SETTLED the bounds agree to its square: what is left is rounding.
 MOST_STEPS, SETTLED, SMALLEST_STEP = 500, 1e-8, 1e-9
-
 
 Pair = tuple[Array, Array]
 
@@ -104,7 +103,7 @@ def _pivot(tableau: Array, basis: np.ndarray) -> None:
     left = np.arange(len(tableau))
     for count in range(MOST_PIVOTS):
         slopes = tableau[left, -1, :-1]
-        falling = slopes < -NOISE
+        falling = slopes < -SLOPE
         more = falling.any(axis=1)
         if not more.any():
             return
