@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg.lapack import dgetrf, dgetrs
 
 from .models import MDP, ZeroSumGame
-from .simplex import checked_policy
+from .simplex import checked_policy, uniform_policy
 from .typing import Array
 from .validation import checked_distributions
 
@@ -215,3 +215,8 @@ def checked_policies(model: MDP | ZeroSumGame, policies: Any) -> tuple[Array, ..
         checked_distributions(f"policies[{k}]", policy, (model.n_states, count))
         for k, (policy, count) in enumerate(zip(policies, model.n_actions, strict=True))
     )
+
+
+def uniform_policies(model: MDP | ZeroSumGame) -> tuple[Array, ...]:
+    """Return for each player the policy that plays all its actions alike."""
+    return tuple(uniform_policy(model.n_states, int(count)) for count in np.atleast_1d(model.n_actions))

@@ -1,4 +1,4 @@
-"""What penalty methods are compared with: the exact hypergradient, independent learners, meta-gradients, preferences."""
+"""What penalty methods are compared with: exact hypergradients, independent learners, meta-gradients, preferences."""
 
 from .hypergradient import Hypergradient, hypergradient, hypergradient_descent, hypergradient_states
 from .independent import independent_gradient, independent_states

@@ -16,10 +16,9 @@ from ..bilevel import (
     upper_derivative,
 )
 from ..cases import stated
-from ..evaluation import checked_policies, evaluation_of
+from ..evaluation import checked_policies, evaluation_of, uniform_policies
 from ..models import StackelbergGame
 from ..regularizers import centered
-from ..simplex import uniform_policy
 from ..typing import Array
 from ..validation import checked_positive
 
@@ -44,7 +43,7 @@ def meta_gradient_states(
         model = problem.lower_model(x)
         refuse_unregularised(model)
         if policies is None:
-            policies = tuple(uniform_policy(model.n_states, int(count)) for count in np.atleast_1d(model.n_actions))
+            policies = uniform_policies(model)
         at, size = evaluation_of(model, policies), policy_step / model.temperature
         learned = []
         for policy, gain, sign in zip(policies, at.marginal(at.action_value), SIGNS, strict=False):
@@ -92,10 +91,10 @@ def meta_gradient(
     """Let the players learn one step at a time, and move x along the derivative of f through that one step.
 
     In each iteration the players' policies π take a mirror step along their own gradients at x,
-    π₁⁺ ∝ π₁ exp(η(Q₁ − τ∇h(π₁))) and π₂⁺ ∝ π₂ exp(η(−Q₂ − τ∇h(π₂))), where Q₁(s,a) = Σ_b π₂(b|s) Q(s,a,b) and Q₂ likewise.
-    Then x ← Proj_X[x − α d/dx f(x, π⁺(x))], π held fixed: with the entropy or any other h,
-    dπ₁⁺ = η π₁⁺ ⊙ (dQ₁ − ⟨π₁⁺, dQ₁⟩), and dQ by the adjoint of evaluation. What x changes in the players' later steps is
-    not seen (lesson 13). Where the lower level is an MDP, there is one player.
+    π₁⁺ ∝ π₁ exp(η(Q₁ − τ∇h(π₁))) and π₂⁺ ∝ π₂ exp(η(−Q₂ − τ∇h(π₂))), where Q₁(s,a) = Σ_b π₂(b|s) Q(s,a,b) and
+    Q₂ likewise. Then x ← Proj_X[x − α d/dx f(x, π⁺(x))], π held fixed: dπ₁⁺ = η π₁⁺ ⊙ (dQ₁ − ⟨π₁⁺, dQ₁⟩), and dQ by the
+    adjoint of evaluation. What x changes in the players' later steps is not seen (lesson 13). Where the lower level is
+    an MDP, there is one player.
 
     Parameters
     ----------

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from ..bilevel import CheckedProblem, State, default_step, refuse_unregularised, upper_derivative
-from ..evaluation import evaluation_of
+from ..evaluation import evaluation_of, uniform_policies
 from ..models import MDP, ZeroSumGame
-from ..simplex import uniform_policy
 from ..typing import Array
 from .steps import MakePenalty, Move, Policies
 
@@ -41,7 +40,7 @@ def pbrl_states(
             model = model.with_temperature(temperature)
         refuse_unregularised(model)
         if isinstance(model, ZeroSumGame) and policies is None:
-            policies = tuple(uniform_policy(model.n_states, count) for count in model.n_actions)
+            policies = uniform_policies(model)
         best, oracle_solves = oracle(model, *_faced(model, policies))
         policies = (best.policy,) if policies is None else policies
         moved, length, move_solves = move(x, model, best, policies, weight)

@@ -13,7 +13,7 @@ from ..bilevel import (
     record,
 )
 from ..cases import stated
-from ..evaluation import checked_policies
+from ..evaluation import checked_policies, evaluation_of, uniform_policies
 from ..models import StackelbergGame, ZeroSumGame
 from ..penalties import bellman_penalty, nikaido_isoda, value_penalty
 from ..typing import Array
@@ -52,7 +52,7 @@ def pbrl(
     iterations: int = 300,
     step: float | None = None,
     update: str = "mirror",
-    policy_step: float = 1.0,
+    policy_step: float | None = None,
     policy_floor: float = 1e-6,
     oracle_steps: int | None = None,
     oracle_step: float = 1.0,
@@ -79,13 +79,16 @@ def pbrl(
     iterations : int
         Steps at most.
     step : float, optional
-        α, the step in x. Unless given, the one that first moves the coordinate of x that is pushed most by 0.3.
+        α, the step in x. Unless given, the one that first moves the coordinate of x that is pushed most by 0.3; in a
+        game 4τ/(λ max d), d the visits under uniform policies, for an x in units of reward: in r the curvature of λψ is
+        of order λd/τ.
     update : str
         "mirror": a step along −η ∇_{y_s}F_λ / (λ τ w(s)), w the penalty's weights, in the geometry of the regulariser
         (entropy: y ∝ y exp(step)); or "projection": y ← Proj[y − (η/λ) ∇_y F_λ] onto rows with entries at least
         `policy_floor`.
     policy_step : float
-        η. In the mirror step η = 1 is a step of policy iteration.
+        η. In the mirror step η = 1 is a step of policy iteration, and taken unless another is given; in a game 0.3,
+        because ψ bends more than the regulariser does: the opponent's answer moves too.
     policy_floor : float
         See `update`; the entropy's slope is infinite at 0.
     oracle_steps : int, optional
@@ -132,7 +135,8 @@ def pbrl(
     if penalty not in allowed:
         below = f"with {'a zero-sum game' if isinstance(own, ZeroSumGame) else 'an MDP'} below"
         raise ValueError(f"penalty is {penalty!r}; allowed {below} is {' or '.join(map(repr, allowed))}.")
-    kind, size = PENALTIES[penalty], checked_positive("policy_step", policy_step)
+    usual = 0.3 if isinstance(own, ZeroSumGame) else 1.0
+    kind, size = PENALTIES[penalty], usual if policy_step is None else checked_positive("policy_step", policy_step)
     moves: dict[str, Move] = {
         "mirror": MirrorStep(safe, kind, size, rng),
         "projection": ProjectedStep(safe, kind, size, rng, policy_floor),
@@ -152,6 +156,9 @@ def pbrl(
         warm = checked_positive("initial_temperature", initial_temperature)
     warmer = _levels(own.temperature, warm, length) if own.temperature > 0 else repeat(0.0)
     temperatures: Iterator[float | None] = chain(islice(warmer, length), repeat(None))
+    if step is None and isinstance(own, ZeroSumGame):
+        visits = evaluation_of(own, uniform_policies(own)).occupancy.max()
+        step = max(4 * own.temperature / (weight * float(visits)), 1e-300)
     policies = None if initial_policy is None else checked_policies(own, initial_policy)
     states = pbrl_states(
         safe,
