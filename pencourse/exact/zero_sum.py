@@ -17,8 +17,9 @@ So V falls to V* at least as fast as V ← TV would, and V − V* ≤ max(V − 
 8 rounds with the entropy, 8 to 15 without.
 
 The primal is what player 1 gets at most against the last y, the dual what player 2 must leave at least to an x from the
-stage games of the other side: primal ≥ V*(ρ) ≥ dual, whatever x and y. Each is the optimum of an MDP, raised so far
-that V ≥ T_y V holds in every state, which makes it a bound up to rounding, whatever the solvers did.
+stage games of the other side: primal ≥ V*(ρ) ≥ dual, whatever x and y. Each is the optimum of an MDP, by the
+primal program of `solve_mdp`, raised so far that V ≥ T_y V holds in every state: a bound up to rounding, whatever the
+solvers did.
 
 References: Shapley, *Stochastic games* (1953); Hoffman and Karp, *On nonterminating stochastic games* (1966).
 """
@@ -32,7 +33,7 @@ from scipy.special import logsumexp, xlogy
 
 from ..models import MDP, ConvergenceError, ZeroSumGame
 from ..typing import Array
-from .mdp import solve_mdp
+from .mdp import _primal
 from .solver import solve_program
 
 NAME = "exact.solve_zero_sum"
@@ -88,7 +89,7 @@ def solve_zero_sum(game: ZeroSumGame) -> ExactEquilibrium:
     ------
     ConvergenceError
         If a solver reports anything but an optimum, or primal and dual differ by more than 1e-6 of
-        max(max|r|, τ)/(1−γ). Conic solvers may give up where τ is below about 1e-4 max|r|.
+        max(max|r|, τ)/(1−γ). Conic solvers may give up where τ is about 1e-4 max|r| or less, rarely above.
     ValueError
         If the regulariser is none that a program is written for.
     """
@@ -101,10 +102,10 @@ def solve_zero_sum(game: ZeroSumGame) -> ExactEquilibrium:
     unit = max(float(np.abs(game.reward).max()), temperature) or 1.0
     scaled = replace(game, reward=game.reward / unit, temperature=temperature / unit)
     n_second = game.n_actions[1]
-    value = _most(scaled, np.full((game.n_states, n_second), 1 / n_second))
+    value = _most(scaled, np.full((game.n_states, n_second), 1 / n_second), solver)
     for _ in range(100):  # the gap is the judge
         before, second = value, _stage(scaled, value, solver)
-        value = _most(scaled, second)
+        value = _most(scaled, second, solver)
         if (before - value).max() <= 1e-9:
             break
     # For player 2 it is a game, too, in which it maximises −r.
@@ -112,7 +113,7 @@ def solve_zero_sum(game: ZeroSumGame) -> ExactEquilibrium:
         scaled, reward=-scaled.reward.swapaxes(1, 2), transition=np.ascontiguousarray(game.transition.swapaxes(1, 2))
     )
     first = _stage(turned, -value, solver)
-    primal, dual = float(game.initial @ value), -float(game.initial @ _most(turned, first))
+    primal, dual = float(game.initial @ value), -float(game.initial @ _most(turned, first, solver))
     gap, allowed = abs(primal - dual), 1e-6 / (1 - game.discount)
     if not gap <= allowed:
         raise ConvergenceError(f"{NAME} ({name}, {solver}; primal − dual)", gap * unit, allowed * unit, 1)
@@ -138,22 +139,26 @@ def _stage(game: ZeroSumGame, value: Array, solver: str) -> Array:
     else:
         best = cp.log_sum_exp(cp.multiply(1 / temperature, against), axis=1)
         objective = temperature[:, 0] @ (best - cp.sum(cp.entr(row), axis=1))
-    precise = {} if game.temperature else _PRECISE
-    solve_program(cp.Problem(cp.Minimize(objective), [cp.sum(row, axis=1) == 1]), solver, NAME, **precise)
+    problem = cp.Problem(cp.Minimize(objective), [cp.sum(row, axis=1) == 1])
+    solve_program(problem, solver, NAME, **_OPTIONS[solver])
     policy = np.maximum(np.asarray(row.value), 0.0)
     return policy / policy.sum(axis=1, keepdims=True)
 
 
-_PRECISE = dict.fromkeys(("primal_feasibility_tolerance", "dual_feasibility_tolerance"), 1e-10)
+_OPTIONS: dict[str, dict[str, float]] = {
+    cp.HIGHS: dict.fromkeys(("primal_feasibility_tolerance", "dual_feasibility_tolerance"), 1e-10),
+    cp.CLARABEL: {"max_step_fraction": 0.9},  # with 0.99, its own, it gives up on one game in a few hundred
+}
 
 
-def _most(game: ZeroSumGame, second: Array) -> Array:
+def _most(game: ZeroSumGame, second: Array, solver: str) -> Array:
     """Return an upper bound, exact up to the solver's tolerance, on what player 1 gets against π₂ in each state."""
     reward = np.einsum("sab,sb->sa", game.reward, second)
     reward += game.temperature * xlogy(second, second).sum(axis=1, keepdims=True)
     kernel = np.einsum("sabt,sb->sat", game.transition, second)
     model = MDP(kernel, reward, game.discount, game.initial, game.temperature, game.regularizer)
-    value = solve_mdp(model).value
+    kind = "entropy" if game.temperature else "none"
+    value = _primal(model, reward, game.temperature, kind, solver)
     q = reward + game.discount * kernel @ value
     best = game.temperature * logsumexp(q / game.temperature, axis=1) if game.temperature else q.max(axis=1)
     return value + max(0.0, float((best - value).max())) / (1 - game.discount)
