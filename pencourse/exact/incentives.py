@@ -39,7 +39,7 @@ from numpy.typing import ArrayLike
 
 from ..models import ConvergenceError, ZeroSumGame
 from ..typing import Array
-from .solver import solve_program
+from .solver import PRECISE, solve_program
 
 NAME = "exact.incentives"
 
@@ -222,12 +222,9 @@ def _solve(program: _Program, cost: str, most: float = np.inf) -> tuple[Array, A
         constraints.append(size <= most)
     objective = {"linear": cp.sum(size), "quadratic": cp.sum_squares(size) / 2, "least bound": cp.max(size)}[cost]
     solver = _SOLVERS.get(cost, cp.CLARABEL)  # minimax takes a simplex method long
-    precise = _PRECISE if solver == cp.HIGHS else {}
+    precise = PRECISE if solver == cp.HIGHS else {}
     solve_program(cp.Problem(cp.Minimize(objective), constraints), solver, NAME, **precise)
     return np.asarray(value.value), np.asarray(keep.dual_value)
-
-
-_PRECISE = dict.fromkeys(("primal_feasibility_tolerance", "dual_feasibility_tolerance"), 1e-10)
 
 
 def _cost(x: Array, cost: str) -> Array:

@@ -45,7 +45,7 @@ import scipy.sparse as sp
 
 from ..models import ConvergenceError, StackelbergGame
 from ..typing import Array
-from .solver import solve_program
+from .solver import PRECISE, solve_program
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +166,7 @@ def _evaluate(game: StackelbergGame, x: Array, answer: Array) -> tuple[Array, fl
     return values, float((best - values[1]).max())
 
 
-_PRECISE = dict.fromkeys(("primal_feasibility_tolerance", "dual_feasibility_tolerance"), 1e-10)
-_PRECISE |= {"canon_backend": cp.SCIPY_CANON_BACKEND}  # cvxpy's default knows no arrays of three axes
+_PRECISE = PRECISE | {"canon_backend": cp.SCIPY_CANON_BACKEND}  # cvxpy's default knows no arrays of three axes
 
 
 def _linear(game: StackelbergGame) -> tuple[Array, Array, float]:

@@ -34,7 +34,7 @@ from scipy.special import logsumexp, xlogy
 from ..models import MDP, ConvergenceError, ZeroSumGame
 from ..typing import Array
 from .mdp import _primal
-from .solver import solve_program
+from .solver import PRECISE, solve_program
 
 NAME = "exact.solve_zero_sum"
 
@@ -146,7 +146,7 @@ def _stage(game: ZeroSumGame, value: Array, solver: str) -> Array:
 
 
 _OPTIONS: dict[str, dict[str, float]] = {
-    cp.HIGHS: dict.fromkeys(("primal_feasibility_tolerance", "dual_feasibility_tolerance"), 1e-10),
+    cp.HIGHS: PRECISE,
     cp.CLARABEL: {"max_step_fraction": 0.9},  # with 0.99, its own, it gives up on one game in a few hundred
 }
 
