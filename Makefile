@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help lab course test lint unit nbval mutants browser execute release bench constraints clean
+.PHONY: help lab course test lint unit nbval mutants browser execute release site bench constraints clean
 
 help:  ## show what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,10 @@ release: .venv/ready-test  ## regenerate exercises/ from solutions/
 	rm -rf exercises
 	@for set in $(PROBLEM_SETS); do $(BIN)/nbgrader generate_assignment --force --no-db "$$set" || exit 1; done
 
+# Nothing is executed: the pages show what the notebooks store. The home page is build/site/index.html.
+site: .venv/ready-site  ## build the website from the same notebooks into build/site
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs . build/site
+
 bench: .venv/ready-bench  ## measure speed beside other packages, on one thread
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py
 
@@ -75,7 +79,8 @@ clean:  ## remove .venv and caches, never grading/
 # follows only when what is to be installed has changed. They are several because a reader of the course should not
 # wait for what only its tests need.
 .venv/ready-course: extras = course
-.venv/ready-test: extras = course,classroom,test
+.venv/ready-test: extras = course,classroom,test,site
+.venv/ready-site: extras = course,site
 .venv/ready-bench: extras = course,bench
 
 .venv/ready-%: pyproject.toml constraints.txt | $(BIN)/pip

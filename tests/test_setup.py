@@ -190,7 +190,7 @@ def test_make_installs_again_after_an_install_that_failed(make):
 def test_make_test_installs_what_the_tests_need(make):
     done, log = make("browser", f"PYTHON={make.python('good', '3.11')}")
     assert done.returncode == 0
-    assert log[0].endswith(".[course,classroom,test]") and log[1] == "tests/chromium.py"
+    assert log[0].endswith(".[course,classroom,test,site]") and log[1] == "tests/chromium.py"
 
 
 def test_make_help_names_every_target(make):
