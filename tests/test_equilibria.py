@@ -205,6 +205,19 @@ def test_entropy_games_are_mutual_softmax_replies(shape, temperature):
             assert np.abs(policy.sum(axis=1) - 1).max() <= 1e-12
 
 
+@pytest.mark.parametrize("temperature", [1e-5, 1e-3, 0.1])
+def test_entropy_games_of_all_scales(temperature):
+    """Heavy-tailed payoffs and many ties, down to τ of 1e-5: the gap, by scipy, is what rounding leaves of max|Q|."""
+    rng = np.random.default_rng(7)
+    for shape in ((2, 2), (5, 5), (2, 8), (10, 10)):
+        for games in (rng.standard_cauchy(size=(40, *shape)), random_games(rng, "ties", (40, *shape))):
+            first, second = settle(games, temperature)
+            upper = temperature * logsumexp(np.einsum("sab,sb->sa", games, second) / temperature, axis=1)
+            lower = -temperature * logsumexp(-np.einsum("sab,sa->sb", games, first) / temperature, axis=1)
+            paid = temperature * (xlogy(first, first).sum(axis=1) + xlogy(second, second).sum(axis=1))
+            assert (upper - lower + paid <= 1e-13 * (1 + np.abs(games).max(axis=(1, 2)))).all()
+
+
 def test_separate_payoffs_are_two_softmaxes():
     """Q = a + b: val = τ log Σ exp(a/τ) − τ log Σ exp(−b/τ)."""
     rng = np.random.default_rng(4)

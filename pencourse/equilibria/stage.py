@@ -129,11 +129,13 @@ def entropy_games(
     A pair is in equilibrium where e₁ = Qq/τ − log p and e₂ = −Q'p/τ − log q are constant in each row. Newton's step
     (w, v) of the logarithms solves these equations linearised in them: w − C(q⊙v) = e₁ and v + C'(p⊙w) = e₂ up to
     constants, C = Q/τ. They are regular everywhere, because ⟨p⊙w, ·⟩ + ⟨q⊙v, ·⟩ of the left sides is Σpw² + Σqv².
-    Along the step e is (1 − t)e + O(t²) up to constants, so that its span falls for some t = 1, ½, ¼, …; and as the
-    span bounds the logarithms, t stays away from 0: this converges from everywhere, and quadratically in the end.
+    Along the step e is (1 − t)e + O(t²) up to constants, so that its span falls for some t = 1, ½, ¼, …; a step at an
+    unchanged temperature is halved until the span falls, or the gap between the bounds, which overlooks actions that
+    are never played.
 
-    A small τ is approached from above, as in interior-point methods: at the temperature that equals e's span in units
-    of reward a full step is good, and each such level, once reached, gives the start for the next, half as high.
+    A small τ is approached from above, as interior-point methods do: from the temperature of a quarter of e's span in
+    units of reward, at which full steps are good, down by halves. The equations being regular, the equilibrium depends
+    smoothly on the temperature; where one step does not lead close to it, the next level is taken half as far away.
 
     Parameters
     ----------
@@ -156,17 +158,22 @@ def entropy_games(
     """
     now = _look(games, *map(np.array, logs))  # copies, to be written to
     span = _span(_errors(now, np.full(len(games), temperature)))
-    level = temperature * np.maximum(span, 1.0)
+    level = temperature * np.maximum(0.25 * span, 1.0)
+    reached, settled = level.copy(), SETTLED + 1e-15 * np.abs(games).max(axis=(1, 2)) / temperature
     for _ in range(MOST_STEPS):
-        left = np.flatnonzero(span > SETTLED)
+        left = np.flatnonzero(span > settled)
         if enough(*_bounds(now, temperature)) or not len(left):
             return (now.first, now.second), (now.first_log, now.second_log)
-        moved, after = _newton(games[left], _Look(*(part[left] for part in now)), level[left])
+        old, base = level[left], reached[left]
+        close = old > 0.98 * base
+        moved, after, gap = _newton(games[left], _Look(*(part[left] for part in now)), old, close)
+        kept = close | (gap <= 1.0)
         for part, new in zip(now, moved, strict=True):
-            part[left] = new
-        lower = (after <= 1.0) & (level[left] > temperature)
-        span[left] = np.where(lower, np.inf, after)  # at the next level it is not known yet
-        level[left] = np.where(lower, np.maximum(0.5 * level[left], temperature), level[left])
+            part[left[kept]] = new[kept]
+        reached[left] = np.where(kept, old, base)
+        lower = np.where(gap <= 0.3, np.maximum(0.5 * old, temperature), old)
+        level[left] = np.where(kept, lower, np.sqrt(old * base))
+        span[left] = np.where(level[left] == old, after, np.inf)  # at another level it is not known yet
     raise ConvergenceError("entropy_games", float(span.max()), SETTLED, MOST_STEPS)
 
 
@@ -211,19 +218,32 @@ def _span(errors: Pair) -> Array:
     return result
 
 
-def _newton(games: Array, now: _Look, level: Array) -> tuple[_Look, Array]:
+def _newton(games: Array, now: _Look, level: Array, damped: np.ndarray) -> tuple[_Look, Array, Array]:
     """Take one step at temperatures `level`; return the new pairs and the span of their errors."""
     errors, policies = _errors(now, level), (now.first, now.second)
     step1, step2 = _respond(_centred(games, policies) / level[:, None, None], policies, errors)
-    before, size = _span(errors), np.ones(len(games))
+    before, size = (_span(errors), _gap(now, level)), np.ones(len(games))
     while True:
         log1, log2 = now.first_log + size[:, None] * step1, now.second_log + size[:, None] * step2
         trial = _look(games, log1 - _logsumexp(log1)[:, None], log2 - _logsumexp(log2)[:, None])
-        after = _span(_errors(trial, level))
-        short = (after > (1.0 - 0.25 * size) * before) & (after > SETTLED) & (size > SMALLEST_STEP)
+        span, gap = _span(_errors(trial, level)), _gap(trial, level)
+        less = 1.0 - 0.25 * size
+        short = (
+            damped & (span > less * before[0]) & (gap > less * before[1]) & (span > SETTLED) & (size > SMALLEST_STEP)
+        )
         if not short.any():
-            return trial, after
+            return trial, span, gap
         size = np.where(short, 0.5 * size, size)
+
+
+def _gap(now: _Look, level: Array) -> Array:
+    """Return (upper − lower)/level."""
+    result = np.zeros(len(level))
+    for u, log, error in zip(
+        (now.first, now.second), (now.first_log, now.second_log), _errors(now, level), strict=True
+    ):
+        result += _logsumexp(log + error - np.vecdot(u, error)[:, None])
+    return result
 
 
 def _centred(games: Array, policies: Pair) -> Array:
