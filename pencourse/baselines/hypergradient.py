@@ -21,7 +21,6 @@ from ..bilevel import (
 )
 from ..cases import stated
 from ..equilibria import Equilibrium, solve_zero_sum, stage_adjoint
-from ..evaluation import evaluation_of
 from ..models import MDP, StackelbergGame, ZeroSumGame
 from ..planning import Plan, solve
 from ..typing import Array
@@ -93,7 +92,7 @@ def hypergradient(
     model = problem.lower_model(x)
     refuse_unregularised(model)
     best = _solution(model, initial_value)
-    at = evaluation_of(best.game, best.policies) if isinstance(best, Equilibrium) else best.evaluation
+    at = best.evaluation
     objective = problem.upper_objective(x, at, rng)
     response = Term(at.action_value_adjoint(_response_weights(best, objective)), best.value)
     return Hypergradient(objective.value, upper_derivative(problem, x, objective, [response]), objective, best)
@@ -101,7 +100,8 @@ def hypergradient(
 
 def _solution(model: MDP | ZeroSumGame, initial_value: Array | None) -> Plan | Equilibrium:
     if isinstance(model, ZeroSumGame):
-        return solve_zero_sum(model, initial_value=initial_value)
+        # Policies are good to the root of the gap over τ, and the gradient is read from them.
+        return solve_zero_sum(model, initial_value=initial_value, tolerance=1e-11)
     return solve(model, initial_value=initial_value)
 
 

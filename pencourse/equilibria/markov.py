@@ -10,9 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ..evaluation import backup, evaluation_matrix
-from ..models import MDP, ConvergenceError, ZeroSumGame, response_mdp
-from ..models.mdp import trusted
+from ..evaluation import GameEvaluation, backup, evaluation_matrix
+from ..models import ConvergenceError, ZeroSumGame, response_mdp
 from ..planning import Plan, solve
 from ..simplex import uniform_policy
 from ..typing import Array
@@ -55,6 +54,11 @@ class Equilibrium:
     def expected_return(self) -> float:
         """ρᵀV."""
         return float(self.game.initial @ self.value)
+
+    @cached_property
+    def evaluation(self) -> GameEvaluation:
+        """The evaluation of the pair of policies: its own values, its occupancy, its factors."""
+        return GameEvaluation(self.game, self.policies)
 
 
 def best_responses(game: ZeroSumGame, policies: Pair, *, warm: tuple[Plan, Plan] | None = None) -> tuple[Plan, Plan]:
@@ -163,13 +167,6 @@ def _duality_gap(game: ZeroSumGame, policies: Pair, value: Array, tolerance: flo
     return first.expected_return + second.expected_return + missed
 
 
-def _joint(game: ZeroSumGame) -> MDP:
-    """Return the MDP in which one player picks both actions: a way to read the game's kernel."""
-    n_states = game.n_states
-    kernel, reward = game.transition.reshape(n_states, -1, n_states), game.reward.reshape(n_states, -1)
-    return trusted(MDP, game, transition=kernel, reward=reward)
-
-
 class _Point:
     """A value V, the equilibria of its stage games, and the two values that may come next."""
 
@@ -179,9 +176,8 @@ class _Point:
 
     def __init__(self, game: ZeroSumGame, target: float, value: Array, last: "_Point | None" = None) -> None:
         self.game, self.target, self.value = game, target, value
-        self.joint: MDP = _joint(game) if last is None else last.joint
         self.temperature = 0.0 if game.regularizer.name == "none" else game.temperature
-        self.action_value: Array = backup(self.joint, value).reshape(game.reward.shape)
+        self.action_value = backup(game, value)
         self.policies: Pair
         self.basis: np.ndarray | None = None if last is None else last.basis
         self.logs: Pair | None = None if last is None else last.logs
@@ -212,8 +208,8 @@ class _Point:
     def newton_point(self) -> Array:
         """V^{π₁,π₂} = V + (I − γP_π)⁻¹(T_π V − V)."""
         first, second = self.policies
-        both = (first[:, :, None] * second[:, None, :]).reshape(len(first), -1)
-        step = np.linalg.solve(evaluation_matrix(self.joint, both), self.stage_value() - self.value)
+        both = first[:, :, None] * second[:, None, :]
+        step = np.linalg.solve(evaluation_matrix(self.game, both), self.stage_value() - self.value)
         return np.asarray(self.value + step, dtype=np.float64)
 
     def shapley_point(self) -> Array:
