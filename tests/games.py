@@ -3,7 +3,7 @@
 import numpy as np
 from problems import Mixture
 
-from pencourse import Entropy, ZeroSumGame
+from pencourse import MDP, Entropy, ZeroSumGame, solve
 from pencourse.bilevel import Objective, minus_return
 from pencourse.simplex import random_policy
 
@@ -64,6 +64,28 @@ def visits(game, pair):
     """d = ρ + γP'd of a pair, shape (S,)."""
     kernel = np.einsum("sa,sb,sabt->st", *pair, game.transition)
     return np.linalg.solve((np.eye(game.n_states) - game.discount * kernel).T, game.initial)
+
+
+def faced(game, pair):
+    """What each player faces, written out."""
+    first, second = pair
+    tau, rest = game.temperature, (game.discount, game.initial, game.temperature, game.regularizer)
+    one = np.einsum("sb,sab->sa", second, game.reward) + tau * cost_of(game, second)[:, None]
+    two = -np.einsum("sa,sab->sb", first, game.reward) + tau * cost_of(game, first)[:, None]
+    return (
+        MDP(np.einsum("sb,sabt->sat", second, game.transition), one, *rest),
+        MDP(np.einsum("sa,sabt->sbt", first, game.transition), two, *rest),
+    )
+
+
+def answers(game, pair):
+    """The best answer of each player, solved to rounding."""
+    return tuple(solve(mdp, tolerance=1e-13) for mdp in faced(game, pair))
+
+
+def height(game, pair):
+    """ψ: what both get by their best answers, added up."""
+    return sum(plan.expected_return for plan in answers(game, pair))
 
 
 def derivative(function, step):

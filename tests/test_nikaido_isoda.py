@@ -5,10 +5,21 @@ import itertools
 
 import numpy as np
 import pytest
-from games import cost_of, derivative, draw_game, draw_kernel, draw_pair, one_state, pennies, value_of, visits
+from games import (
+    answers,
+    derivative,
+    draw_game,
+    draw_kernel,
+    draw_pair,
+    faced,
+    height,
+    one_state,
+    pennies,
+    value_of,
+    visits,
+)
 
 from pencourse import (
-    MDP,
     Entropy,
     SquaredNorm,
     ZeroSumGame,
@@ -16,32 +27,10 @@ from pencourse import (
     evaluate,
     exact,
     nikaido_isoda,
-    solve,
     solve_zero_sum,
 )
 
 REGULARIZERS = pytest.mark.parametrize("regularizer", [Entropy(), SquaredNorm()], ids=lambda h: h.name)
-
-
-def faced(game, pair):
-    """What each player faces, written out."""
-    first, second = pair
-    tau, rest = game.temperature, (game.discount, game.initial, game.temperature, game.regularizer)
-    one = np.einsum("sb,sab->sa", second, game.reward) + tau * cost_of(game, second)[:, None]
-    two = -np.einsum("sa,sab->sb", first, game.reward) + tau * cost_of(game, first)[:, None]
-    return (
-        MDP(np.einsum("sb,sabt->sat", second, game.transition), one, *rest),
-        MDP(np.einsum("sa,sabt->sbt", first, game.transition), two, *rest),
-    )
-
-
-def answers(game, pair):
-    return tuple(solve(mdp, tolerance=1e-13) for mdp in faced(game, pair))
-
-
-def height(game, pair):
-    """ψ: what both get by their best answers, added up."""
-    return sum(plan.expected_return for plan in answers(game, pair))
 
 
 def uniform(game):

@@ -46,6 +46,18 @@ def with_policy(index, value):
     return lambda: pc.evaluate(world(), policy)
 
 
+def game(**fields):
+    kernel = np.full((3, 2, 4, 3), 1 / 3)
+    good_game = {"transition": kernel, "reward": np.zeros((3, 2, 4)), "discount": 0.9, "initial": [0.5, 0.5, 0.0]}
+    return lambda: pc.ZeroSumGame(**{**good_game, **fields})
+
+
+def with_entry(shape, index, value):
+    array = np.full(shape, 1 / 3)
+    array[index] = value
+    return array
+
+
 # what is done, and the four facts that the message has to hold: field, index (if any), value, what is allowed
 BAD = {
     "row sum": (
@@ -126,6 +138,32 @@ BAD = {
     "unknown letter": (lambda: worlds.gridworld(["SF", "xG"], 0.9), ["rows[1][0]", "'x'", "S, G, H, #, . and F"]),
     "no start": (lambda: worlds.gridworld(["FG"], 0.9), ["rows", "no start", "at least one S"]),
     "slip": (lambda: worlds.gridworld(["SG"], 0.9, slip=-0.1), ["slip", "-0.1", "from 0 to 1"]),
+    "game's kernel of three axes": (
+        game(transition=np.full((3, 2, 3), 1 / 3)),
+        ["transition", "(3, 2, 3)", "(any, any, any, any)"],
+    ),
+    "game's kernel, last axis": (game(transition=np.full((3, 2, 4, 2), 0.5)), ["transition", "(S, A, B, S)"]),
+    "game's row sum": (
+        game(transition=with_entry((3, 2, 4, 3), (2, 1, 3, 0), 0.5)),
+        ["the row sum of transition[2, 1, 3]", "1.1666", "1 within 1e-09"],
+    ),
+    "game's NaN kernel": (
+        game(transition=with_entry((3, 2, 4, 3), (0, 1, 2, 1), np.nan)),
+        ["transition[0, 1, 2, 1]", "nan", "finite"],
+    ),
+    "game's reward, players exchanged": (game(reward=np.zeros((3, 4, 2))), ["reward", "(3, 4, 2)", "(3, 2, 4)"]),
+    "game's infinite reward": (
+        game(reward=with_entry((3, 2, 4), (1, 0, 3), -np.inf)),
+        ["reward[1, 0, 3]", "-inf", "finite"],
+    ),
+    "game's discount": (game(discount=1.0), ["discount", "1.0", "0 <= discount < 1"]),
+    "game's start": (game(initial=[0.5, 0.6, 0.0]), ["the row sum of initial", "1.1", "1 within 1e-09"]),
+    "game's temperature": (game(temperature=-0.1), ["temperature", "-0.1", "at least 0"]),
+    "game's new reward": (lambda: game()().with_reward(np.zeros((3, 8))), ["reward", "(3, 8)", "(3, 2, 4)"]),
+    "game's branching": (
+        lambda: worlds.random_zero_sum_game(np.random.default_rng(0), 3, 2, 2, 0.9, branching=4),
+        ["branching", "4", "from 1 to n_states = 3"],
+    ),
     "slip NaN": (lambda: worlds.gridworld(["SG"], 0.9, slip=np.nan), ["slip", "nan", "from 0 to 1"]),
 }
 

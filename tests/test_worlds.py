@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from pencourse import MDP, Entropy, NoRegularizer, SquaredNorm, cases, evaluate, solve, worlds
+from pencourse import MDP, Entropy, NoRegularizer, SquaredNorm, ZeroSumGame, cases, evaluate, solve, worlds
 
 LAKES = {"4x4": ["SFFF", "FHFH", "FFFH", "HFFG"]}
 NAMES = ["FrozenLake-v1", "CliffWalking-v1", "Taxi-v4"]
@@ -211,6 +211,28 @@ def test_branching(branching):
     assert mdp.reward.shape == (8, 3) and (mdp.reward >= 0).all() and (mdp.reward <= 1).all()
     np.testing.assert_array_equal(mdp.initial, 1 / 8)
     assert (mdp.discount, mdp.temperature, mdp.regularizer.name) == (0.8, 0.4, "none")
+
+
+@pytest.mark.parametrize("branching", [1, 3, None])
+def test_random_zero_sum_games(branching):
+    games = [
+        worlds.random_zero_sum_game(
+            np.random.default_rng(seed), 8, 3, 2, 0.8, branching=branching, temperature=0.4, regularizer=SquaredNorm()
+        )
+        for seed in (6, 6, 7)
+    ]
+    game = games[0]
+    assert isinstance(game, ZeroSumGame) and (game.n_states, game.n_actions) == (8, (3, 2))
+    np.testing.assert_array_equal((game.transition > 0).sum(axis=3), branching or 8)
+    assert game.reward.shape == (8, 3, 2) and (game.reward >= 0).all() and (game.reward <= 1).all()
+    assert np.ptp(game.reward) > 0.8  # 48 draws
+    np.testing.assert_array_equal(game.initial, 1 / 8)
+    assert (game.discount, game.temperature, game.regularizer.name) == (0.8, 0.4, "squared_norm")
+    np.testing.assert_array_equal(game.reward, games[1].reward)
+    np.testing.assert_array_equal(game.transition, games[1].transition)
+    assert (game.reward != games[2].reward).all()
+    plain = worlds.random_zero_sum_game(np.random.default_rng(6), 8, 3, 2, 0.8)
+    assert plain.temperature == 0.0 and isinstance(plain.regularizer, Entropy)
 
 
 def test_every_successor_is_as_likely_as_another():

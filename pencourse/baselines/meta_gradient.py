@@ -37,7 +37,10 @@ def meta_gradient_states(
     """Yield the states of the meta-gradient method, without end; parameters as in `meta_gradient`."""
     problem = checked(stated(problem))
     x = problem.begin(start)
-    policies = None if initial_policy is None else checked_policies(problem.lower_model(x), initial_policy)
+    policies = None
+    if initial_policy is not None:
+        given = checked_policies(problem.lower_model(x), initial_policy)
+        policies = tuple(np.maximum(policy, 1e-300) for policy in given)  # it needs a logarithm
     solves = 0
     while True:
         model = problem.lower_model(x)

@@ -215,6 +215,7 @@ def pbrl_partial(
         If a lower-level solve does not reach its tolerance.
     """
     safe = checked(stated(problem))
+    safe.lower_mdp(safe.initial_upper)  # in a game no policy alone minimises F_λ
     share = checked_number("continuation", continuation, 0.0, 1.0, allowed="a number from 0 to 1")
     weight = checked_positive("penalty_weight", penalty_weight)
     first = weight / 4 if initial_weight is None else min(checked_positive("initial_weight", initial_weight), weight)

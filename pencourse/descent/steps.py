@@ -129,6 +129,7 @@ class ProjectedStep:
         self, x: Array, model: MDP | ZeroSumGame, best: Best, policies: Policies, weight: float
     ) -> tuple[Policies, float, int]:
         """Return the new policies, their step's norm and 0."""
+        policies = tuple(project(policy, self.floor) for policy in policies)  # a start may have zeros
         slopes, _ = penalized_slopes(self.problem, self.penalty, x, model, best, policies, weight, self.rng)
         step = self.size / weight
         moved = tuple(
@@ -149,8 +150,7 @@ class ExactStep:
         self, x: Array, model: MDP | ZeroSumGame, best: Best, policies: Policies, weight: float
     ) -> tuple[Policies, float, int]:
         """Return the minimiser, 0 and 1."""
-        if not isinstance(model, MDP):
-            raise ValueError("the lower level is a ZeroSumGame; exact partial minimisation needs an MDP there.")
+        assert isinstance(model, MDP)  # `pbrl_partial` refuses games
         upper_reward = self.problem.upper_reward(x, model)
         if self.value is None:
             self._look(x, evaluation_of(model, policies), upper_reward)
