@@ -46,7 +46,7 @@ autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "none"  # the docstrings name types, with shapes and units
 add_module_names = False
 napoleon_google_docstring = False
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]  # two names may share a line
 napoleon_use_rtype = False
 
 html_theme = "sphinx_book_theme"
@@ -54,7 +54,9 @@ html_title = "pencourse"
 html_static_path = ["static"]
 html_extra_path = ["root"]
 html_css_files = ["course.css"]
+html_context = {"default_mode": "auto"}
 html_show_sphinx = False
+toc_object_entries_show_parents = "hide"
 html_theme_options = {
     "home_page_in_toc": True,
     "show_navbar_depth": 1,
@@ -154,11 +156,21 @@ def problem_sets() -> str:
 
 # Docstrings
 
+VALUES, COLON = {"attribute", "data", "property"}, "\0"
+
 
 def docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: Lines) -> None:
     """Keep formulas in plain text as they are: set off, they keep their lines; inline, their stars and bars."""
     text = escaped("\n".join(set_off(lines)))
-    lines[:] = re.sub(r"(?<!`)(`\.[^`]+`)(?!`)", r"`\1`", text).split("\n")  # `.value` is anybody's: no link
+    text = re.sub(r"(?<!`)(`\.\w[\w.]*`)(?!`)", r"`\1`", text)  # `.value` is anybody's: no link
+    if what in VALUES:
+        text = text.replace(":", COLON)
+    lines[:] = text.split("\n")
+
+
+def colons(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: Lines) -> None:
+    """Put the colons back that were hidden from napoleon, which reads "type: description" in an attribute's docstring."""
+    lines[:] = [line.replace(COLON, ":") for line in lines]
 
 
 def set_off(lines: Lines) -> Lines:
@@ -221,8 +233,19 @@ def mathjax(app: Sphinx, exception: Exception | None) -> None:
         copy_asset(source / part, (target / part).parent if (source / part).is_file() else target / part)
 
 
+def displayed(app: Sphinx, document: nodes.document) -> None:
+    """Hand displayed formulas to MathJax as they are: Sphinx would put split around some, where no tag is allowed."""
+    for block in document.findall(nodes.math_block):
+        if not block.get("no-wrap", block.get("nowrap")):
+            formula = nodes.Text(rf"\[{block.astext()}\]")
+            block.children, block["no-wrap"] = [formula], True
+            formula.parent = block
+
+
 def setup(app: Sphinx) -> None:
     app.connect("source-read", page)
+    app.connect("doctree-read", displayed)
     app.connect("autodoc-process-docstring", docstring, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", colons, priority=600)
     app.connect("missing-reference", by_last_name)
     app.connect("build-finished", mathjax)
