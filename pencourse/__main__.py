@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     execute.set_defaults(call="lessons:execute")
 
     again = commands.add_parser("reproduce", help="run an experiment of the case studies; write tables and a picture")
-    again.add_argument("experiment", choices=("stackelberg", "rlhf"))
+    again.add_argument("experiment", choices=("stackelberg", "rlhf", "incentives"))
     again.add_argument("--seeds", type=int, metavar="N", help="how many games or runs (10; with --quick 3)")
     again.add_argument("--out", default="results", metavar="DIR", help="where to write (results)")
     again.add_argument("--quick", action="store_true", help="small instances, in seconds")
