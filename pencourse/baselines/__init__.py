@@ -1,5 +1,6 @@
 """What penalty methods are compared with: exact hypergradients, independent learners, meta-gradients, preferences."""
 
+from .estimates import hpgd, sobirl
 from .hypergradient import Hypergradient, hypergradient, hypergradient_descent, hypergradient_states
 from .independent import independent_gradient, independent_states
 from .meta_gradient import meta_gradient, meta_gradient_states
@@ -10,6 +11,7 @@ __all__ = [
     "dpo",
     "drlhf",
     "drlhf_states",
+    "hpgd",
     "hypergradient",
     "hypergradient_descent",
     "hypergradient_states",
@@ -17,5 +19,6 @@ __all__ = [
     "independent_states",
     "meta_gradient",
     "meta_gradient_states",
+    "sobirl",
     "two_stage",
 ]

@@ -1,6 +1,6 @@
 """The exact hypergradient, through the lower level's solution, and descent along it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,22 +127,43 @@ def hypergradient_states(
     rng: np.random.Generator | None = None,
 ) -> Iterator[State]:
     """Yield the states of x ← Proj_X[x − α∇φ(x)], without end; parameters as in `hypergradient_descent`."""
-    step = None if step is None else checked_positive("step", step)
-    problem = checked(stated(problem))
-    x = problem.begin(start)
-    value = None
-    solves = 0
-    while True:
+    problem, value = checked(stated(problem)), None
+
+    def exact(x: Array) -> tuple[Hypergradient, int]:
+        nonlocal value
         found = hypergradient(problem, x, rng=rng, initial_value=value)
-        value, solves = found.best.value, solves + _soft_solves(found.best)
+        value = found.best.value
+        return found, _soft_solves(found.best)
+
+    return descend(problem, exact, step=step, start=start)
+
+
+def descend(
+    problem: CheckedProblem,
+    find: Callable[[Array], tuple[Hypergradient, int]],
+    *,
+    step: float | None,
+    start: Array | None,
+    exact: bool = True,
+) -> Iterator[State]:
+    """Yield the states of x ← Proj_X[x − αg], (g, the soft solves it took) = find(x), without end.
+
+    Unless it is exact, what is found is f at a policy that need not be optimal, and no φ.
+    """
+    step = None if step is None else checked_positive("step", step)
+    x, solves = problem.begin(start), 0
+    while True:
+        found, more = find(x)
+        solves += more
         step = default_step(found.gradient) if step is None else step
         new = problem.project(x - step * found.gradient)
         yield State(
             upper=x,
             lower=found.best.policies if isinstance(found.best, Equilibrium) else found.best.policy,
             objective=found.value,
-            penalized_objective=found.value,
-            hyper_objective=found.value,
+            penalty=0.0 if exact else np.nan,
+            penalized_objective=found.value if exact else np.nan,
+            hyper_objective=found.value if exact else np.nan,
             gradient_mapping=float(np.linalg.norm(x - new)) / step,
             oracle_residual=found.best.residual,
             soft_solves=solves,
