@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ language = "en"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
 root_doc = "docs/index"
 include_patterns = ["docs/**.md", "notebooks/*.ipynb", "exercises/*/*.ipynb", "CONTRIBUTING.md", "LICENSE-PROSE.md"]
-exclude_patterns = [".*", "**/.*", "**/__pycache__", "build", "grading", "pencourse", "solutions", "tests", "benchmarks"]
+exclude_patterns = [".*", "**/.*", "build", "grading", "pencourse", "solutions", "tests"]  # not worth a look
 
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -90,6 +91,10 @@ def page(app: Sphinx, docname: str, source: Lines) -> None:
     text = source[0]
     text = re.sub(r"<!-- README: (.+?) -->", lambda found: readme_section(found[1]), text)
     text = text.replace("<!-- LESSONS -->", lessons()).replace("<!-- PROBLEM SETS -->", problem_sets())
+    if docname == "docs/bibliography":
+        text = re.sub(
+            r"^- .+\*(.+?)\.\*.+$", lambda found: f"{found[0]} {' · '.join(cited(found[1]))}", text, flags=re.M
+        )
     source[0] = links(text, folder)
 
 
@@ -154,6 +159,23 @@ def problem_sets() -> str:
     return "\n".join(f"{path.stem[2:4]} {path.stem[5:]} <../exercises/{path.stem}/{path.stem}>" for path in paths)
 
 
+@cache
+def citing() -> dict[str, str]:
+    """Return what may cite a work: the References of each lesson, and the library's text, behind links to them."""
+    texts = {}
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        last = json.loads(path.read_text(encoding="utf-8"))["cells"][-1]
+        texts[f"[{path.stem[:2]}](../notebooks/{path.name})"] = "".join(last["source"])
+    library = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "pencourse").rglob("*.py"))]
+    return texts | {"[library](api/index.md)": "\n".join(library)}
+
+
+def cited(title: str) -> Lines:
+    """Return links to what cites a work by its title, or by the title without what follows its colon."""
+    start = title.split(":")[0].lower()
+    return [link for link, text in citing().items() if start in " ".join(text.lower().split())]
+
+
 # Docstrings
 
 VALUES, COLON = {"attribute", "data", "property"}, "\0"
@@ -169,7 +191,7 @@ def docstring(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines
 
 
 def colons(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: Lines) -> None:
-    """Put the colons back that were hidden from napoleon, which reads "type: description" in an attribute's docstring."""
+    """Put back the colons hidden from napoleon, which reads an attribute's docstring as "type: description"."""
     lines[:] = [line.replace(COLON, ":") for line in lines]
 
 
@@ -192,7 +214,11 @@ def set_off(lines: Lines) -> Lines:
 
 
 # What keeps its markup: quotes, emphasis (over one line's end at most), and blocks that are set off.
-KEPT = r"""``.+?``|`[^`]+`|(?<![\w)*])\*(?=\S)[^*\n]*(?:\n[^*\n]+)?(?<=\S)\*(?![\w*])|^(?P<edge>\ *)::\n(?:\n|(?P=edge)\ +.*\n?)+"""
+KEPT = (
+    r"``.+?``|`[^`]+`"
+    r"|(?<![\w)*])\*(?=\S)[^*\n]*(?:\n[^*\n]+)?(?<=\S)\*(?![\w*])"
+    r"|^(?P<edge>\ *)::\n(?:\n|(?P=edge)\ +.*\n?)+"
+)
 
 
 def escaped(text: str) -> str:

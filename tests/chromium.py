@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-sync", "--no-first-run", "--disable-background-networking"]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 

@@ -1,6 +1,9 @@
-"""What the tests share: how hypothesis draws, and random models that are hard enough."""
+"""What the tests share: how hypothesis draws, random models that are hard enough, and a browser."""
 
-from collections.abc import Callable
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,3 +46,22 @@ def draw_mdp(
 def draw() -> Callable[..., MDP]:
     """`draw_mdp`."""
     return draw_mdp
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window."""
+    import chromium
+    from playwright.sync_api import sync_playwright
+
+    program = chromium.find()
+    if not program:
+        reason = "NO BROWSER TEST: there is no Chromium here. Install chromium, and run it again."
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        warnings.warn(reason, stacklevel=1)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=chromium.FLAGS)
+        yield launched
+        launched.close()

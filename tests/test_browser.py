@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
-import warnings
 from pathlib import Path
 
-import chromium
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from serving import jupyterlab
 
 from pencourse.commands.lessons import KERNEL
 
 ROOT = Path(__file__).resolve().parents[1]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-sync", "--no-first-run", "--disable-background-networking"]
 RUN_SECONDS = 300
 CHANGE_SECONDS = 30
 
@@ -51,21 +47,6 @@ def show(height=3):
 
 def lesson(path: Path) -> None:
     shutil.copytree(ROOT / "notebooks", path.parent, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = chromium.find()
-    if not program:
-        reason = "NO BROWSER TEST: there is no Chromium here. Install chromium, and run it again."
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        warnings.warn(reason, stacklevel=1)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 @pytest.mark.browser
