@@ -69,6 +69,7 @@ def test_values_of_both_players_mdps_are_v_and_minus_v(temperature, regularizer)
         game = draw_game(seed, 5, SHAPES[seed % 5], temperature=temperature, regularizer=regularizer)
         first, second = draw_pair(seed, game)
         by_hand = value_of(game, (first, second))
+        assert np.allclose(evaluate(game, (first, second)).value, by_hand, rtol=0, atol=1e-11)
         assert np.allclose(evaluate(response_mdp(game, 1, second), first).value, by_hand, rtol=0, atol=1e-11)
         assert np.allclose(evaluate(response_mdp(game, 2, first), second).value, -by_hand, rtol=0, atol=1e-11)
 

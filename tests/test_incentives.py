@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 import pytest
-from games import Arena, derivative, draw_game, draw_pair, height, one_state, pennies, value_of, visits
+from games import Arena, derivative, draw_game, draw_pair, faced, height, one_state, pennies, value_of, visits
 from problems import Mixture, accepted
 from scipy.optimize import root
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from pencourse import (
     MDP,
@@ -18,6 +18,7 @@ from pencourse import (
     Term,
     check_problem,
     evaluate,
+    exact,
     hypergradient,
     hypergradient_descent,
     meta_gradient,
@@ -259,6 +260,7 @@ def test_hypergradient_as_it_comes():
         assert np.isclose(found.value, outcome(problem, x), rtol=0, atol=1e-3)
         game = problem.lower_model(x)
         assert found.best.duality_gap <= 1e-8 * game.scale and found.objective.value == found.value
+    assert np.isclose(found.best.expected_return, exact.solve_zero_sum(game).expected_return, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.3, 1.0, 2.0])
@@ -487,8 +489,23 @@ def test_inexact_answers_say_how_inexact_and_cost_their_steps():
     assert np.isclose(tight.penalty, newton.penalty, rtol=1e-4)
 
 
+def test_an_inexact_answer_by_hand():
+    """One step of size 1 from uniform policies, each player from its own: softmax(Q/τ), judged by its own value."""
+    problem = design(4, shape=(3, 3))
+    game, pair = problem.game, draw_pair(4, problem.game)
+    options = {"initial_policy": pair, "simultaneous": True, "continuation": 0, "iterations": 0}
+    found = pbrl(problem, oracle_steps=1, **options)
+    answered = []
+    for mdp in faced(game, pair):
+        action_value = evaluate(mdp, np.full((4, 3), 1 / 3)).action_value
+        answered.append(softmax(action_value / 0.1, axis=1))
+    high, low = value_of(game, (answered[0], pair[1])), value_of(game, (pair[0], answered[1]))
+    assert np.isclose(found.penalty, game.initial @ (high - low), rtol=0, atol=1e-10)
+    assert found.penalty < height(game, pair) and list(found.history["soft_solves"]) == [2]
+
+
 def test_with_the_squared_norm():
-    """Its answers move at a rate of 1/τ, the entropy's at 1/(2τ) at most: a quarter of the usual step is short enough."""
+    """Its answers move at a rate of 1/τ, the entropy's at 1/(2τ) at most: a quarter of the usual step is right."""
     problem = design(8, shape=(2, 2), cost=1.0, discount=0.5, temperature=1.0, regularizer=SquaredNorm())
     step = 4 / (10 * visits(problem.game, (np.full((4, 2), 0.5),) * 2).max()) / 4
     run = pbrl(problem, penalty_weight=10.0, continuation=0, step=step, iterations=600, tolerance=1e-7)
