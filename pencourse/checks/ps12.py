@@ -52,12 +52,13 @@ def _backup(P: Array, r: Array, value: Array) -> Array:
 def _fixed_point(P: Array, r: Array, stage: Stage = _saddle) -> Array:
     """Repeat V ← val(r + PV) from 0 until it stands still; the result holds V and both weights, (S, 3)."""
     value = np.zeros(len(r))
-    for _ in range(LONGEST):
-        table = _backup(P, r, value)
-        before, value = value, _secured(table)[0] if stage is _saddle else stage(table)[0]
-        if not np.abs(value - before).max() > 1e-12 * np.abs(value).max():
-            break
-    return np.column_stack([value, *stage(_backup(P, r, value))[1:]])
+    with np.errstate(all="ignore"):  # wrong formulas may divide by 0, or grow without end
+        for _ in range(LONGEST):
+            table = _backup(P, r, value)
+            before, value = value, _secured(table)[0] if stage is _saddle else stage(table)[0]
+            if not np.abs(value - before).max() > 1e-12 * np.abs(value).max():
+                break
+        return np.column_stack([value, *stage(_backup(P, r, value))[1:]])
 
 
 def _lasting(P: Array, r: Array, first: Array, second: Array) -> Array:
@@ -72,12 +73,17 @@ def _mixed(table: Array, *, value: str = "formula", cut: bool = False) -> tuple[
     """Return what the formulas of a mixed equilibrium give in every table, saddle point or not."""
     (a, b), (c, d) = table[:, 0].T, table[:, 1].T
     bottom = a + d - b - c
-    first, second = (d - c) / bottom, (d - b) / bottom
+    with np.errstate(all="ignore"):
+        first, second = (d - c) / bottom, (d - b) / bottom
+        level = (a * d - b * c) / bottom
     if cut:
         first, second = np.clip(first, 0, 1), np.clip(second, 0, 1)
-    if value == "formula":
-        return (a * d - b * c) / bottom, first, second
-    return second * (first * a + (1 - first) * c) + (1 - second) * (first * b + (1 - first) * d), first, second
+    if value == "mean":
+        level = second * (first * a + (1 - first) * c) + (1 - second) * (first * b + (1 - first) * d)
+    return level, first, second
+
+
+CUT = (partial(_mixed, value="mean", cut=True), partial(_mixed, cut=True))
 
 
 def _pure(table: Array, *, who: int) -> tuple[Array, Array, Array]:
@@ -126,15 +132,17 @@ def _jumping(P: Array, r: Array, times: int = 50) -> Array:
     """Give the present rows their lasting value, and solve the stage games there, again and again."""
     value = np.zeros(len(r))
     for _ in range(times):
-        value = _lasting(P, r, *_saddle(_backup(P, r, value))[1:])
+        before, value = value, _lasting(P, r, *_saddle(_backup(P, r, value))[1:])
+        if np.abs(value - before).max() <= 1e-14 * np.abs(value).max():
+            break
     return np.column_stack([value, *_saddle(_backup(P, r, value))[1:]])
 
 
 def _goes_round(found: Array, P: Array, r: Array) -> bool:
     """Tell whether the values are those of the rows that are found, or of those that led to them."""
     right = _solution(P, r)
-    if _near(found, right):
-        return True
+    if _near(found[:, 0], right[:, 0]):
+        return _near(found, right)
     one, two = found[:, 1], found[:, 2]
     if ((found[:, 1:] < 0) | (found[:, 1:] > 1)).any():
         return False
@@ -157,11 +165,19 @@ def _too_short(found: Array, P: Array, r: Array) -> bool:
     return False
 
 
-def _beyond(found: Array, P: Array, r: Array) -> bool:
-    """Tell whether this comes of mixing everywhere; where that never comes to rest, anything may."""
-    settled = _fixed_point(P, r, _mixed)
-    at_rest = bool(np.isfinite(settled).all()) and _near(settled, np.column_stack(_mixed(_backup(P, r, settled[:, 0]))))
-    return not at_rest or _near(found, settled)
+def _recognise(stage: Stage) -> Callable[[Array, Array, Array], bool]:
+    """Return what recognises a wrong formula for stage games; where it never comes to rest, anything may come out."""
+
+    def recognises(found: Array, P: Array, r: Array) -> bool:
+        settled = _fixed_point(P, r, stage)
+        return not _at_rest(settled, P, r, stage) or _near(found, settled)
+
+    return recognises
+
+
+def _at_rest(settled: Array, P: Array, r: Array, stage: Stage) -> bool:
+    """Tell whether the iteration with a formula for stage games has arrived at a fixed point."""
+    return bool(np.isfinite(settled).all()) and _near(settled, np.column_stack(stage(_backup(P, r, settled[:, 0]))))
 
 
 def _near(found: Array, computed: Array) -> bool:
@@ -201,13 +217,13 @@ def _is_clear(P: Array, r: Array, saddles: str) -> bool:
 
 
 def _tells_mixtures_apart(P: Array, r: Array) -> bool:
-    """Tell whether mixing everywhere comes to rest, at something else than the solution or weights cut off."""
-    right, other = _solution(P, r), np.full((len(r), 3), np.nan)
-    found = _fixed_point(P, r, _mixed)
-    if not _beyond(found, P, r) or _beyond(other, P, r) or _near(found, right):
-        return False
-    cut = [_fixed_point(P, r, partial(_mixed, value=value, cut=True)) for value in ("mean", "formula")]
-    return not any(_near(each, right) for each in cut)
+    """Tell whether mixing everywhere comes to rest, with weights cut off or not, but not at the solution."""
+    right = _solution(P, r)
+    for stage in (_mixed, *CUT):
+        found = _fixed_point(P, r, stage)
+        if not _at_rest(found, P, r, stage) or _near(found, right):
+            return False
+    return True
 
 
 def _stopping(rng: np.random.Generator, n_states: int, longest: float, least: float = 0.4) -> Array:
@@ -252,15 +268,16 @@ stopping_game = Task(
         Mistake(
             "Your players mix in every state, although a stage game may have a saddle point.",
             partial(_fixed_point, stage=_mixed),
-            _beyond,
+            _recognise(_mixed),
         ),
         *(
             Mistake(
                 "Your weights are those of a mixed equilibrium, cut off at 0 and 1; that finds the right action at a"
                 " saddle point only by luck.",
-                partial(_fixed_point, stage=partial(_mixed, value=value, cut=True)),
+                partial(_fixed_point, stage=stage),
+                _recognise(stage),
             )
-            for value in ("mean", "formula")
+            for stage in CUT
         ),
         *(
             Mistake(
@@ -273,7 +290,7 @@ stopping_game = Task(
         Mistake("Your columns of policies are exchanged.", lambda P, r: _solution(P, r)[:, [0, 2, 1]]),
         Mistake(
             "Your policies hold the probabilities of action 1.",
-            lambda P, r: np.abs([0.0, 1.0, 1.0] - _solution(P, r)),
+            lambda P, r: [0.0, 1.0, 1.0] + [1.0, -1.0, -1.0] * _solution(P, r),
         ),
         Mistake(
             "Your players mix so that each is indifferent itself; it is the other one whom a mixture makes"
@@ -439,7 +456,7 @@ def _draw_interval(rng: np.random.Generator) -> Iterator[Instance]:
     yield Instance("a pair that never plays some actions", (P, r, g, rho, tau, one, two))
     P, r, g, rho, tau, one, two = drawn((4, 2, 2), 0.9, 0.5)
     best = solve(_answering(P, r, g, rho, tau, two)).policy
-    yield Instance("a pair whose first player cannot gain", (P, r, g, rho, tau, best, two))
+    yield Instance("a pair whose first player can hardly gain", (P, r, g, rho, tau, 0.95 * best + 0.05 * one, two))
 
 
 _ONE_STEP = "Your bounds are for a single deviation; who deviates once may do so in every step."
