@@ -111,6 +111,21 @@ def test_bad_incentives_are_refused(x):
         hypergradient(design(0), x)
 
 
+@pytest.mark.parametrize("cost", ["linear", "quadratic"])
+def test_the_referees_least_incentives_make_an_equilibrium_and_nine_tenths_of_them_do_not(cost):
+    """With x the profile has ψ = 0; what costs less leaves a gain in some state, and ρ > 0 shows it."""
+    for seed in range(4):
+        game = draw_game(seed, temperature=0.0)
+        profile = [np.random.default_rng(seed).integers(n, size=4) for n in game.n_actions]
+        pair = tuple(np.eye(n)[actions] for n, actions in zip(game.n_actions, profile, strict=True))
+        least = exact.incentives(game, profile, cost=cost)
+        problem = incentive_design.problem(game, np.zeros((4, 3, 2)), bound=np.abs(least.incentives).max())
+        assert np.array_equal(problem.project(least.incentives), least.incentives)
+        for share, at_equilibrium in ((1.0, True), (0.9, False)):
+            left = nikaido_isoda(problem.lower_model(share * least.incentives), pair).value
+            assert (abs(left) <= 1e-6) == at_equilibrium and left > -1e-6
+
+
 # The check of a problem with a game below
 
 
