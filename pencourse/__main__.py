@@ -39,6 +39,17 @@ def parser() -> argparse.ArgumentParser:
     again.add_argument("--family", choices=("random", "leader", "follower"), help="stackelberg: only these games")
     again.add_argument("--jobs", type=int, default=-1, metavar="N", help="processes (all processors)")
     again.set_defaults(call="reproduce:reproduce")
+    grade = commands.add_parser("grade", help="autograde a class; table the scores")
+    grade.add_argument("names", nargs="*", metavar="SET", help="only problem sets that begin so: ps01")
+    grade.add_argument("--student", action="append", metavar="NAME", help="only this student (may be repeated)")
+    grade.add_argument("--course", metavar="DIR", help="folder with nbgrader_config.py (this repository)")
+    grade.add_argument("--jobs", type=int, default=2, metavar="N", help="submissions at once (2)")
+    grade.add_argument("--seconds", type=float, default=60.0, help="for each cell (60)")
+    grade.add_argument("--total", type=float, default=300.0, metavar="SECONDS", help="for each notebook (300)")
+    grade.add_argument("--memory", type=int, default=2000, metavar="MB", help="for each notebook (2000)")
+    grade.add_argument("--disk", type=int, default=200, metavar="MB", help="for each notebook (200)")
+    grade.add_argument("--user", metavar="NAME", help="run students' code as this user; only root can, see the recipe")
+    grade.set_defaults(call="grade:grade")
     return top
 
 
