@@ -62,7 +62,7 @@ release: .venv/ready-test  ## regenerate exercises/ from solutions/
 
 # Nothing is executed: the pages show what the notebooks store. The home page is build/site/index.html.
 site: .venv/ready-site  ## build the website from the same notebooks into build/site
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs . build/site
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs -d build/doctrees . build/site
 
 bench: .venv/ready-bench  ## measure speed beside other packages, on one thread
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py

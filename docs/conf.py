@@ -31,6 +31,7 @@ author = "The pencourse authors"
 copyright = f"2026, {author}. Prose CC BY 4.0, code BSD-3-Clause"
 release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 language = "en"
+smartquotes = False  # the text is the notebooks'
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
 root_doc = "docs/index"
