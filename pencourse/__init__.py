@@ -1,10 +1,10 @@
 """pencourse: penalty methods for bilevel reinforcement learning, each statement checked against an exact optimum.
 
 Bottom up: `models`, `regularizers`, `simplex` hold the data and the ground mathematics; `evaluation` the values and
-occupancies of a policy; `planning` optimal policies; `equilibria` those of games; `bilevel` what a bilevel problem has to say; `penalties` how far a
-policy is from optimal; `cases` the case studies; `descent` PBRL; `baselines` its rivals. Beside them `exact`, the cvxpy
-referee, which shares nothing with them but the data; `sampling`, roll-outs and estimates from them; `worlds`, the
-instances; `plots`, the pictures; `checks`, what the problem sets call.
+occupancies of a policy; `planning` optimal policies, `equilibria` those of games; `bilevel` what a bilevel problem has
+to say; `penalties` how far a policy is from optimal; `cases` the case studies; `descent` PBRL; `baselines` its rivals.
+Beside them `exact`, the cvxpy referee, which shares nothing with them but the data; `sampling`, roll-outs and estimates
+from them; `worlds`, the instances; `plots`, the pictures; `checks`, what the problem sets call.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -17,7 +17,7 @@ from scipy.linalg.lapack import dgetrf, dgetrs
 from .models import MDP, ZeroSumGame
 from .simplex import checked_policy, uniform_policy
 from .typing import Array
-from .validation import checked_distributions
+from .validation import checked_distributions, refuse_other
 
 
 def policy_transition(mdp: MDP | ZeroSumGame, policy: Array) -> Array:
@@ -204,12 +204,14 @@ def checked_policies(model: MDP | ZeroSumGame, policies: Any) -> tuple[Array, ..
     Raises
     ------
     ValueError
-        If there are not two in a game, or one has the wrong shape or a row is no distribution.
+        If there are not two in a game, or one has the wrong shape or a row is no distribution; or the model is neither.
     """
+    refuse_other("model", model, MDP, ZeroSumGame)
     if isinstance(model, MDP):
         return (checked_policy(policies, model.n_states, model.n_actions),)
     if not isinstance(policies, tuple | list) or len(policies) != 2:
-        found = f"{len(policies)} of them" if isinstance(policies, tuple | list) else f"a {type(policies).__name__}"
+        counted = isinstance(policies, tuple | list)
+        found = f"{len(policies)} of them" if counted else f"of type {type(policies).__name__}"
         raise ValueError(f"policies are {found}; allowed is a pair, player 1's (S, A) and player 2's (S, B).")
     return tuple(
         checked_distributions(f"policies[{k}]", policy, (model.n_states, count))

@@ -21,7 +21,7 @@ from .evaluation import Evaluation, backup, evaluate, evaluation_matrix
 from .models import MDP, ConvergenceError
 from .simplex import checked_policy, uniform_policy
 from .typing import Array
-from .validation import checked_array, checked_positive, refuse_where
+from .validation import checked_array, checked_positive, refuse_other, refuse_where
 
 # Two or three Newton steps finish what this many sweeps would, at the same cost (measured at 100 and 400 states).
 MOST_SWEEPS_LEFT = 12
@@ -248,6 +248,7 @@ def solve(
     """
     if not tolerance > 0:
         raise ValueError(f"tolerance is {tolerance!r}; allowed is a number above 0.")
+    refuse_other("mdp", mdp, MDP)
     target = tolerance * mdp.scale
     value, steps, sweeps = _start(mdp, initial_value), 0, 0
     if factors is not None:

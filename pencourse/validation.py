@@ -97,6 +97,13 @@ def checked_count(name: str, value: Any, least: int) -> int:
     return int(value)
 
 
+def refuse_other(name: str, value: Any, *kinds: type) -> None:
+    """Raise ValueError if the value is of none of these kinds."""
+    if not isinstance(value, kinds):
+        allowed = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"{name} is of type {type(value).__name__}; allowed is {allowed}.")
+
+
 def refuse_where(name: str, array: np.ndarray, bad: np.ndarray, allowed: str) -> None:
     """Raise ValueError for the first entry marked in `bad`, if there is one."""
     if bad.any():

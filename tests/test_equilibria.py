@@ -484,7 +484,9 @@ def test_bad_options_are_refused(options, message):
 def test_other_regularizers_are_refused():
     game = draw_game(0)
     squared = ZeroSumGame(game.transition, game.reward, 0.9, game.initial, 0.1, SquaredNorm())
-    with pytest.raises(ValueError, match="regularizer is 'squared_norm'; allowed is 'entropy' or 'none'"):
+    with pytest.raises(
+        ValueError, match="regularizer is 'squared_norm'; allowed at a temperature above 0 is 'entropy'"
+    ):
         solve_zero_sum(squared)
     assert solved(ZeroSumGame(game.transition, game.reward, 0.9, game.initial, 0.1, Entropy())).iterations
 

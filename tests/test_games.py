@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from games import cost_of, derivative, draw_game, draw_pair, one_state, pennies, value_of, visits
 
-from pencourse import MDP, Entropy, NoRegularizer, SquaredNorm, ZeroSumGame, evaluate, response_mdp
+import pencourse as pc
+from pencourse import MDP, Entropy, NoRegularizer, SquaredNorm, ZeroSumGame, evaluate, response_mdp, worlds
 from pencourse.evaluation import GameEvaluation, checked_policies, evaluation_of, uniform_policies
 
 REGULARIZERS = pytest.mark.parametrize("regularizer", [Entropy(), SquaredNorm()], ids=lambda h: h.name)
@@ -194,11 +195,11 @@ def test_policies_are_copied_and_checked_once():
 
 GOOD = (np.full((4, 3), 1 / 3), np.full((4, 2), 0.5))
 BAD_PAIRS = [
-    (GOOD[0], r"policies are a ndarray; allowed is a pair, player 1's \(S, A\) and player 2's \(S, B\)"),
-    (np.full((2, 4, 2), 0.5), r"policies are a ndarray; allowed is a pair"),
+    (GOOD[0], r"policies are of type ndarray; allowed is a pair, player 1's \(S, A\) and player 2's \(S, B\)"),
+    (np.full((2, 4, 2), 0.5), r"policies are of type ndarray; allowed is a pair"),
     ((*GOOD, GOOD[0]), r"policies are 3 of them; allowed is a pair"),
     ([GOOD[0]], r"policies are 1 of them; allowed is a pair"),
-    (None, r"policies are a NoneType; allowed is a pair"),
+    (None, r"policies are of type NoneType; allowed is a pair"),
     (GOOD[::-1], r"policies\[0\] has shape \(4, 2\); allowed is \(4, 3\)"),
     ((GOOD[0], GOOD[1][:3]), r"policies\[1\] has shape \(3, 2\); allowed is \(4, 2\)"),
     ((GOOD[0], 2 * GOOD[1]), r"the row sum of policies\[1\]\[0\] is 2.0; allowed is a row sum of 1"),
@@ -247,3 +248,19 @@ def test_visits_sum_to_the_horizon():
         found = evaluate(game, pair).occupancy
         assert np.isclose(found.sum(), 1 / 0.03) and (found >= game.initial - 1e-12).all()
         assert np.allclose(found, visits(game, pair))
+
+
+def test_a_model_of_another_kind_is_refused_by_name(draw):
+    mdp, game = draw(0), pc.ZeroSumGame(np.ones((1, 2, 2, 1)), np.zeros((1, 2, 2)), 0.5, [1.0], 0.1)
+    pair = (np.full((1, 2), 0.5), np.full((1, 2), 0.5))
+    with pytest.raises(ValueError, match="mdp is of type ZeroSumGame; allowed is MDP"):
+        pc.solve(game)
+    for penalty in (pc.value_penalty, pc.bellman_penalty):
+        with pytest.raises(ValueError, match="mdp is of type ZeroSumGame; allowed is MDP"):
+            penalty(game, pair)
+    with pytest.raises(ValueError, match="game is of type MDP; allowed is ZeroSumGame"):
+        pc.nikaido_isoda(mdp, pair)
+    with pytest.raises(ValueError, match="model is of type StackelbergGame; allowed is MDP or ZeroSumGame"):
+        pc.evaluate(worlds.random_stackelberg_game(np.random.default_rng(0), 2, 2, 2, 0.9), pair)
+    with pytest.raises(ValueError, match="game is of type MDP; allowed is ZeroSumGame"):
+        pc.cases.incentive_design.problem(mdp, mdp.reward)

@@ -183,7 +183,7 @@ REFUSED = [
     ({"policy_step": -1.0}, "policy_step is -1.0; allowed is a finite number above 0"),
     ({"policy_step": np.nan}, "policy_step is nan; allowed"),
     ({"iterations": -1}, "iterations is -1; allowed is an integer, at least 0"),
-    ({"initial_policy": PAIR[0]}, "policies are a ndarray; allowed is a pair"),
+    ({"initial_policy": PAIR[0]}, "policies are of type ndarray; allowed is a pair"),
     ({"initial_policy": PAIR[::-1]}, r"policies\[0\] has shape \(4, 2\); allowed is \(4, 3\)"),
     ({"start": np.zeros(3)}, r"start has shape \(3,\); allowed is \(4, 3, 2\)"),
 ]

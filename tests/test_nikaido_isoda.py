@@ -282,7 +282,7 @@ def test_an_evaluation_saves_another_one_but_not_in_another_game():
     with pytest.raises(ValueError, match="policies are an evaluation in another game; allowed is one in the game"):
         nikaido_isoda(game.with_temperature(0.2), at)
     of_an_mdp = evaluate(faced(game, pair)[0], pair[0])
-    with pytest.raises(ValueError, match="policies are a Evaluation; allowed is a pair"):
+    with pytest.raises(ValueError, match="policies are of type Evaluation; allowed is a pair"):
         nikaido_isoda(game, of_an_mdp)
 
 

@@ -262,5 +262,6 @@ def refuse_unregularised(model: MDP | ZeroSumGame) -> None:
         what = "temperature is 0.0" if model.temperature == 0 else "regularizer is none"
         raise ValueError(
             f"{what}; allowed is a temperature above 0 with a strongly convex regulariser: without it the optimal "
-            "policy jumps with x, and neither the penalty nor the hyper-objective is smooth in x."
+            "policy (in a game, the equilibrium) jumps with x, and neither the penalty nor the hyper-objective is "
+            "smooth in x."
         )

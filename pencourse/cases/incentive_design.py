@@ -14,7 +14,7 @@ from ..bilevel import Objective, Term, minus_return
 from ..evaluation import Evaluation
 from ..models import ZeroSumGame
 from ..typing import Array
-from ..validation import checked_array, checked_number
+from ..validation import checked_array, checked_number, refuse_other
 
 
 class IncentiveDesignProblem:
@@ -28,10 +28,6 @@ class IncentiveDesignProblem:
     def lower_model(self, x: Array) -> ZeroSumGame:
         """The game with the reward r + x."""
         return self.game.with_reward(self.game.reward + x)
-
-    def upper_reward(self, x: Array) -> Array:
-        """The designer's reward (S, A, B), whatever x is."""
-        return self.designer_reward
 
     def upper_objective(self, x: Array, at: Evaluation, rng: np.random.Generator | None = None) -> Objective:
         """f = −V_designer(ρ) + (cost/2) ‖x‖²."""
@@ -74,6 +70,7 @@ def problem(
     ValueError
         If the designer's reward has the wrong shape or is not finite, or bound or cost is negative.
     """
+    refuse_other("game", game, ZeroSumGame)
     allowed = "a finite number, at least 0"
     return IncentiveDesignProblem(
         game,

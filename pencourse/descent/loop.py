@@ -45,7 +45,7 @@ def pbrl_states(
         policies = (best.policy,) if policies is None else policies
         moved, length, move_solves = move(x, model, best, policies, weight)
         solves += oracle_solves + move_solves
-        if not simultaneous and _faced(model, moved):
+        if isinstance(model, ZeroSumGame) and not simultaneous:
             best, oracle_solves = oracle(model, *moved)
             solves += oracle_solves
         at = evaluation_of(model, policies if simultaneous else moved)

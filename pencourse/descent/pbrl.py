@@ -81,7 +81,7 @@ def pbrl(
     step : float, optional
         α, the step in x. Unless given, the one that first moves the coordinate of x that is pushed most by 0.3; in a
         game 4τ/(λ max d), d the visits under uniform policies, for an x in units of reward: in r the curvature of λψ is
-        of order λd/τ.
+        of order λd/τ. That suits the entropy; with the squared norm both steps have to be several times smaller.
     update : str
         "mirror": a step along −η ∇_{y_s}F_λ / (λ τ w(s)), w the penalty's weights, in the geometry of the regulariser
         (entropy: y ∝ y exp(step)); or "projection": y ← Proj[y − (η/λ) ∇_y F_λ] onto rows with entries at least
@@ -101,7 +101,8 @@ def pbrl(
     initial_weight, initial_temperature : float, optional
         Where continuation starts: λ/4 and 3τ unless given; their last values keep them constant.
     simultaneous : bool
-        Move x by what holds at the policy before its step, as in the paper's algorithm.
+        Move x by what holds at the policy before its step, as in the paper's algorithm. In a game this takes two soft
+        solves an iteration, otherwise four.
     start, initial_policy : array, optional
         x and y; `initial_upper` and the oracle's policy there unless given; in a game uniform policies.
     tolerance : float

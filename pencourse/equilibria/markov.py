@@ -138,7 +138,7 @@ def solve_zero_sum(game: ZeroSumGame, *, initial_value: Array | None = None, tol
     interpretation* (1969); van der Wal, *Discounted Markov games: generalized policy iteration method* (1978).
     """
     if game.temperature > 0 and game.regularizer.name not in ("entropy", "none"):
-        raise ValueError(f"regularizer is {game.regularizer.name!r}; allowed is 'entropy' or 'none', or temperature 0.")
+        raise ValueError(f"regularizer is {game.regularizer.name!r}; allowed at a temperature above 0 is 'entropy'.")
     target = 0.4 * (1.0 - game.discount) * checked_positive("tolerance", tolerance) * game.scale
     start = np.zeros(game.n_states) if initial_value is None else initial_value
     at = _Point(game, target, checked_array("initial_value", start, (game.n_states,)))

@@ -20,6 +20,7 @@ from ..evaluation import Evaluation, evaluate
 from ..models import MDP
 from ..planning import Plan, solve
 from ..typing import Array
+from ..validation import refuse_other
 from .shared import total_mass
 
 
@@ -206,6 +207,7 @@ def bellman_penalty(mdp: MDP, policy: Array | Evaluation, *, best: Plan | None =
 
 
 def _at_and_best(mdp: MDP, policy: Array | Evaluation, best: Plan | None) -> tuple[Evaluation, Plan]:
+    refuse_other("mdp", mdp, MDP)
     at = policy if isinstance(policy, Evaluation) else evaluate(mdp, policy)
     if at.mdp is not mdp:
         raise ValueError("policy is an evaluation in another model; allowed is one in the model that is given.")

@@ -16,6 +16,7 @@ from ..evaluation import GameEvaluation, evaluate
 from ..models import ZeroSumGame
 from ..planning import Plan
 from ..typing import Array
+from ..validation import refuse_other
 from .shared import total_mass
 
 
@@ -122,6 +123,7 @@ def nikaido_isoda(
     ----------
     Nikaido and Isoda, *Note on non-cooperative convex games* (1955).
     """
+    refuse_other("game", game, ZeroSumGame)
     at = policies if isinstance(policies, GameEvaluation) else evaluate(game, policies)
     if at.game is not game:
         raise ValueError("policies are an evaluation in another game; allowed is one in the game that is given.")

@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -52,6 +53,7 @@ def grade(arguments: argparse.Namespace) -> int:
     course = Path(arguments.course or repository.ROOT).resolve()
     sources = sorted((course / "solutions").glob("ps*/ps*.ipynb"))
     limits = Limits(arguments.seconds, arguments.total, arguments.memory, arguments.disk, user=arguments.user)
+    warnings.filterwarnings("ignore", module="nbgrader")  # its database warns about the order of what it stores
     # nbgrader calls alembic by its bare name.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     failed = False

@@ -132,11 +132,12 @@ def main() -> None:
     from traitlets.config import Config
 
     asarray = np.asarray
-    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    shell: Any = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    run_cell = shell.run_cell  # as it is before a cell replaces it
     for k, cell in enumerate(setup["cells"]):
         if k not in setup["skip"]:
             send(replies, {"begun": k})
-            ran = shell.run_cell(cell, silent=True)
+            ran = run_cell(cell, silent=True)
             error = ran.error_before_exec or ran.error_in_exec
             said = "" if error is None else f"{type(error).__name__}: {error}"[:300]
             send(replies, {"ended": k, "said": said})

@@ -65,11 +65,11 @@ def _key(arguments: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 @cache
-def published(module: str, solution: str) -> dict[str, str]:
-    """Return the code without names of the checks' and the solution's functions, and where each stands."""
+def published(module: str, solution: str) -> dict[str, set[str]]:
+    """Return, without their names, the functions that anybody can read: the checks' and the solution's."""
     checks = inspect.getsource(importlib.import_module(f"pencourse.checks.{module}"))
-    found = {code: f"the solution's {name}" for name, code in fingerprints(ast.parse(solution))}
-    return found | {code: f"pencourse.checks.{module}.{name}" for name, code in fingerprints(ast.parse(checks))}
+    texts = {"the solution": solution, f"pencourse.checks.{module}": checks}
+    return {place: {code for _, code in fingerprints(ast.parse(text))} for place, text in texts.items()}
 
 
 class Answer:
@@ -95,10 +95,8 @@ class Answer:
     def _refuse(self, held: Any) -> None:
         if isinstance(held, dict) and not held.get("missing"):
             raise Refused(f"A function is asked; this is a {printable(held.get('type'))}.")
-        because = next(iter(self._student.errors.values()), "")
-        raise Refused(
-            f"There is no function {self._name}{because and ', and a cell stopped: '}{because}".rstrip(".") + "."
-        )
+        because = "".join(f"; a cell stopped, {said}" for said in list(self._student.errors.values())[:1])
+        raise Refused(f"There is no function {self._name}{because}.")
 
     def _raise(self, header: dict[str, Any]) -> None:
         """Raise an error of the same name, as if from the same line of the cell: the check looks at both."""
@@ -135,12 +133,12 @@ def judge(source: NotebookNode, answers: NotebookNode, module: str, limits: Limi
                 said = _graded(student, tests[cell.metadata.nbgrader.grade_id], module, remarks)
                 cell.outputs = [_error(said)] if said else [new_output("stream", text="Right on all instances.\n")]
         for k, said in student.errors.items():
-            running[k].outputs = [_error(said)]
+            running[k].outputs = [_error(f"This cell stopped: {said}.")]
         solution = "\n".join(cell.source for cell in source.cells if "### BEGIN SOLUTION" in cell.source)
-        known = published(module, solution)
-        for name, code in dict(student.facts.get("prints", ())).items():
-            if code in known:
-                remarks.append(f"{printable(name)} is the same code as {known[code]}")
+        prints = dict(student.facts.get("prints", ()))
+    for place, known in published(module, solution).items():
+        if same := [printable(name) for name, code in prints.items() if code in known]:
+            remarks.append(f"same code as {place}: {', '.join(same)}")
     return list(dict.fromkeys(remarks))
 
 

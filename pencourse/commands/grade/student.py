@@ -94,10 +94,7 @@ class Student:
         shutil.copytree(PACKAGE, self._folder / "pencourse", ignore=copied)
         (self._folder / "pencourse" / "checks.py").write_text(NO_CHECKS, encoding="utf-8")
         shutil.copy(inside.__file__, self._folder / "cells.py")
-        (self._folder / "home").mkdir()
-        if self.limits.user is not None:
-            for path in (self._folder, self._folder / "home"):
-                shutil.chown(path, self.limits.user)
+        self._folder.chmod(0o755)  # to be read by whomever the process runs as
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,7 +124,7 @@ class Student:
                 if running not in range(len(self.cells)) or running in self._skip or time.monotonic() > self._end:
                     raise lost from None
                 self._skip.add(running)
-                self.errors[running] = f"This cell was stopped: {lost}."
+                self.errors[running] = str(lost)
 
     def call(self, name: str, arguments: tuple[Any, ...], seconds: float) -> tuple[dict[str, Any], bytes]:
         """Call a function of the notebook; return the header and the bytes of its reply, or raise `Lost`."""
@@ -141,6 +138,10 @@ class Student:
 
     def _spawn(self) -> None:
         home = str(self._folder / "home")
+        shutil.rmtree(home, ignore_errors=True)  # what a process before wrote
+        os.mkdir(home)
+        if self.limits.user is not None:
+            shutil.chown(home, self.limits.user)
         environment = dict.fromkeys(
             ("HOME", "USERPROFILE", "TMPDIR", "TMP", "TEMP", "IPYTHONDIR", "MPLCONFIGDIR"), home
         )

@@ -296,7 +296,7 @@ def pictures(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
         if m in (1, 2, 3):
             way.fill_between(line["soft_solves"], line["low"], line["high"], color=plots.PALETTE[m], alpha=0.15, lw=0)
     way.set(xlabel="soft solves", ylabel="net return at the equilibrium")
-    way.legend(frameon=False, fontsize=8, loc="lower right")
+    way.legend(frameon=False, fontsize=8, loc="center right", bbox_to_anchor=(1.0, 0.35))
     ends = curves[curves["method"] == PBRL].groupby("penalty_weight")["nash_gap"].last()
     gaps.plot(ends.index, ends, color=plots.PALETTE[3], marker="D", ls="-", label="λ rising, end of each stage")
     own = picks[(picks["start"] == 0) & picks["method"].str.startswith("PBRL, λ =")]
