@@ -22,5 +22,12 @@ c.NbGrader.logfile = str(root / "grading" / "nbgrader.log")
 c.ExecutePreprocessor.timeout = 60
 c.ExecutePreprocessor.interrupt_on_timeout = True
 
+# A feedback page shows no hidden test.
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "nbgrader.preprocessors.ClearHiddenTests",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
+
 # The same bytes whatever the umask was: released files can be read by all and written by their owner.
 c.GenerateAssignment.permissions = 644

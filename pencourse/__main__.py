@@ -50,6 +50,12 @@ def parser() -> argparse.ArgumentParser:
     grade.add_argument("--disk", type=int, default=200, metavar="MB", help="for each notebook (200)")
     grade.add_argument("--user", metavar="NAME", help="run students' code as this user; only root can, see the recipe")
     grade.set_defaults(call="grade:grade")
+
+    copy = commands.add_parser("class-copy", help="write the problem sets with other instances for one class")
+    copy.add_argument("names", nargs="*", metavar="SET", help="only problem sets that begin so: ps01")
+    copy.add_argument("--seed", type=int, required=True, metavar="N", help="a number that only you know")
+    copy.add_argument("--out", metavar="DIR", help="where to write (grading/class-N)")
+    copy.set_defaults(call="class_copy:class_copy")
     return top
 
 

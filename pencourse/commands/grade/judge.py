@@ -134,6 +134,7 @@ def judge(source: NotebookNode, answers: NotebookNode, module: str, limits: Limi
                 cell.outputs = [_error(said)] if said else [new_output("stream", text="Right on all instances.\n")]
         for k, said in student.errors.items():
             running[k].outputs = [_error(f"This cell stopped: {said}.")]
+        remarks += [f"a cell was stopped: {student.errors[k]}" for k in student.stopped]
         solution = "\n".join(cell.source for cell in source.cells if "### BEGIN SOLUTION" in cell.source)
         prints = dict(student.facts.get("prints", ()))
     for place, known in published(module, solution).items():

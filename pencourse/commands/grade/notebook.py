@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 LARGEST = 20_000_000  # bytes of a file
 WRITTEN = re.compile(r"^def (\w+)\(", re.MULTILINE)
+TAG = re.compile(r"<(?=[a-zA-Z/!?])")  # HTML in a proof could run scripts in the browser of whoever grades it
 MARK = re.compile(r"#+\s*(?=(BEGIN|END)\b)")  # nbgrader stops at a mark that is not closed
 
 
@@ -62,6 +63,8 @@ def _cell(given: dict[str, Any]) -> NotebookNode:
     text = "".join(map(str, source)) if isinstance(source, list) else str(source)
     text = MARK.sub("# ", text.encode("utf-8", "replace").decode("utf-8")).replace("\0", "")
     cell: Any = new_code_cell(text) if given.get("cell_type") == "code" else new_markdown_cell(text)
+    if cell.cell_type == "markdown":
+        cell.source = TAG.sub("< ", text)
     metadata = given.get("metadata")
     nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
@@ -113,7 +116,11 @@ def rebuild(released: NotebookNode, submitted: list[NotebookNode]) -> tuple[Note
     result.cells = list(own[-1])
     for k, cell in enumerate(released.cells):
         cell, answer = deepcopy(cell), found.get(k)
-        editable = _is(cell, "solution") or not (cell.metadata.get("nbgrader") or cell.cell_type == "markdown")
+        shows_only = cell.cell_type == "code" and not cell.metadata.get("nbgrader")
+        editable = _is(cell, "solution") or shows_only
+        if answer is None and shows_only:
+            result.cells += own[k]
+            continue
         if answer is None and _is(cell, "solution", "grade", "locked"):
             remarks.append(f"{_name(cell)} was deleted")
         elif answer is not None and editable:

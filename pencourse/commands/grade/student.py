@@ -78,6 +78,8 @@ class Student:
         For each cell that did not come to its end, why.
     facts : dict
         ``names`` that each function uses and ``prints`` of the functions, read before any cell ran.
+    stopped : set of int
+        The cells at which the process was lost; they are left out when it is started again.
     """
 
     cells: list[str]
@@ -87,7 +89,7 @@ class Student:
 
     def __enter__(self) -> Student:
         self._end = time.monotonic() + self.limits.total
-        self._skip: set[int] = set()
+        self.stopped: set[int] = set()
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="student-"))
         copied = shutil.ignore_patterns("checks", "commands", "__main__.py")
@@ -121,9 +123,9 @@ class Student:
             except (Lost, KeyError, TypeError, ValueError, AttributeError) as error:
                 self._kill()
                 lost = error if isinstance(error, Lost) else Lost("its process sent what is no answer")
-                if running not in range(len(self.cells)) or running in self._skip or time.monotonic() > self._end:
+                if running not in range(len(self.cells)) or running in self.stopped or time.monotonic() > self._end:
                     raise lost from None
-                self._skip.add(running)
+                self.stopped.add(running)
                 self.errors[running] = str(lost)
 
     def call(self, name: str, arguments: tuple[Any, ...], seconds: float) -> tuple[dict[str, Any], bytes]:
@@ -164,7 +166,7 @@ class Student:
         threading.Thread(target=_read, args=(self._process.stdout, self._replies), daemon=True).start()
         # Twice the memory for addresses, of which many are never touched.
         most = {"memory": 2 * self.limits.memory * MEGABYTE, "disk": self.limits.disk * MEGABYTE}
-        self._send({"cells": self.cells, "skip": self._skip, **most})
+        self._send({"cells": self.cells, "skip": self.stopped, **most})
 
     def _send(self, request: Any) -> None:
         """Write a request in a thread of its own: a process that does not read would stop the writer."""
