@@ -260,18 +260,30 @@ def mathjax(app: Sphinx, exception: Exception | None) -> None:
         copy_asset(source / part, (target / part).parent if (source / part).is_file() else target / part)
 
 
-def displayed(app: Sphinx, document: nodes.document) -> None:
-    """Hand displayed formulas to MathJax as they are: Sphinx would put split around some, where no tag is allowed."""
+def formulas(app: Sphinx, document: nodes.document) -> None:
+    """Hand displayed formulas to MathJax as they are, and keep a line from breaking beside an inline one's comma."""
     for block in document.findall(nodes.math_block):
-        if not block.get("no-wrap", block.get("nowrap")):
-            formula = nodes.Text(rf"\[{block.astext()}\]")
-            block.children, block["no-wrap"] = [formula], True
-            formula.parent = block
+        if not block.get("no-wrap", block.get("nowrap")):  # Sphinx would put split around some, where no tag is allowed
+            block["no-wrap"] = True
+            block[:] = [nodes.Text(rf"\[{block.astext()}\]")]
+    for formula in list(document.findall(nodes.math)):
+        parent = formula.parent
+        place = parent.index(formula)
+        tied = nodes.inline(classes=["tied"])
+        for beside, pattern in ((place + 1, r"[.,;:!?)\]'’”–-]+"), (place - 1, r"[(\[]+$")):
+            there = parent[beside] if 0 <= beside < len(parent) else None
+            found = re.search(pattern, there) if isinstance(there, nodes.Text) else None
+            if found and (beside < place or found.start() == 0):
+                parent[beside] = nodes.Text(there[: found.start()] + there[found.end() :])
+                tied.insert(0 if beside < place else len(tied), nodes.Text(found[0]))
+        if len(tied):
+            parent[place] = tied
+            tied.insert(1 if tied[0].astext()[0] in "([" else 0, formula)
 
 
 def setup(app: Sphinx) -> None:
     app.connect("source-read", page)
-    app.connect("doctree-read", displayed)
+    app.connect("doctree-read", formulas)
     app.connect("autodoc-process-docstring", docstring, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", colons, priority=600)
     app.connect("missing-reference", by_last_name)
