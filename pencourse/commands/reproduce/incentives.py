@@ -21,7 +21,9 @@ incentives. All runs are in `incentives.csv`, a row each:
     soft_solves, seconds, chosen               work; whether the step is the method's
     none                                       net return without incentives
 
-Small differences in rounding grow on the way where the steps are so large that a method circles.
+At τ = 0 nearly all rows mix without incentives, and few with what the methods pay: `mixed` tells how many.
+
+Differences in rounding grow on the way where the steps are so large that a method circles.
 """
 
 from __future__ import annotations
