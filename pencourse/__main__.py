@@ -53,8 +53,8 @@ def parser() -> argparse.ArgumentParser:
 
     copy = commands.add_parser("class-copy", help="write the problem sets with other instances for one class")
     copy.add_argument("names", nargs="*", metavar="SET", help="only problem sets that begin so: ps01")
-    copy.add_argument("--seed", type=int, required=True, metavar="N", help="a number that only you know")
-    copy.add_argument("--out", metavar="DIR", help="where to write (grading/class-N)")
+    copy.add_argument("--seed", required=True, help="a long number that only you know")
+    copy.add_argument("--out", metavar="DIR", help="where to write (grading/class-SEED)")
     copy.set_defaults(call="class_copy:class_copy")
     return top
 

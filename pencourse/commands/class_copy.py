@@ -6,13 +6,15 @@ The solutions and the seeds of the hidden tests are public; in the copy, the see
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 import importlib
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import nbformat
@@ -27,6 +29,7 @@ from pencourse.commands.grade.student import Limits
 CALL = re.compile(r"\bchecks\.(\w+)\((\w+)(, seed=\d+)?\)")
 FIRST, LAST = 10_000, 1_000_000_000  # the public seeds are all below the first
 TRIES = 50
+SHORT = 12  # characters
 
 
 def class_copy(arguments: argparse.Namespace) -> int:
@@ -35,24 +38,28 @@ def class_copy(arguments: argparse.Namespace) -> int:
     copy = Path(arguments.out or root / "grading" / f"class-{arguments.seed}").resolve()
     if copy.exists() and any(copy.iterdir()):
         sys.exit(f"{copy} is there already; remove it, or choose another with --out.")
+    if len(arguments.seed) < SHORT:
+        print("A short seed can be found from the visible tests, by trying all: take one of a dozen digits or more.")
     copy.mkdir(parents=True, exist_ok=True)
     shutil.copy(root / "nbgrader_config.py", copy)
     failed = False
     for source in repository.select(repository.solutions(), arguments.names):
-        notebook = reseeded(nbformat.read(source, as_version=4), source.stem, arguments.seed)
-        target = copy / "solutions" / source.stem
-        shutil.copytree(source.parent, target, ignore=shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints"))
-        nbformat.write(notebook, target / source.name)
-        lost = unsolved(notebook, source.stem)
+        with contextlib.redirect_stdout(io.StringIO()):  # what the checks print
+            notebook = reseeded(nbformat.read(source, as_version=4), source.stem, arguments.seed)
+            target = copy / "solutions" / source.stem
+            shutil.copytree(source.parent, target, ignore=shutil.ignore_patterns("*.ipynb", ".ipynb_checkpoints"))
+            nbformat.write(notebook, target / source.name)
+            lost = unsolved(notebook, source.stem)
         print(f"{source.stem}: {lost or 'other instances; the solution passes'}")
         failed |= bool(lost) or not _released(copy, source.stem)
     print(f"The class's copy is {copy}; keep it to yourself, and hand out what is in its folder exercises.")
     return int(failed)
 
 
-def reseeded(notebook: NotebookNode, name: str, seed: int) -> NotebookNode:
+def reseeded(notebook: NotebookNode, name: str, seed: str) -> NotebookNode:
     """Give each call of a check in a test cell, visible or hidden, a seed of its own."""
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(digest, "big"))
     module = importlib.import_module(f"pencourse.checks.{name.split('_')[0]}")
 
     def other(call: re.Match[str]) -> str:

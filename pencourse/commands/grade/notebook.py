@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 LARGEST = 20_000_000  # bytes of a file
 WRITTEN = re.compile(r"^def (\w+)\(", re.MULTILINE)
 TAG = re.compile(r"<(?=[a-zA-Z/!?])")  # HTML in a proof could run scripts in the browser of whoever grades it
-MARK = re.compile(r"#+\s*(?=(BEGIN|END)\b)")  # nbgrader stops at a mark that is not closed
+MARK = re.compile(r"\b(BEGIN|END) +(HIDDEN|SOLUTION|MARK)")  # nbgrader stops at a mark that is not closed
 
 
 class Unreadable(Exception):
@@ -61,7 +61,8 @@ def cells(path: Path) -> list[NotebookNode]:
 def _cell(given: dict[str, Any]) -> NotebookNode:
     source = given.get("source", given.get("input", ""))
     text = "".join(map(str, source)) if isinstance(source, list) else str(source)
-    text = MARK.sub("# ", text.encode("utf-8", "replace").decode("utf-8")).replace("\0", "")
+    text = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+    text = MARK.sub(lambda mark: mark[0].lower(), text)
     cell: Any = new_code_cell(text) if given.get("cell_type") == "code" else new_markdown_cell(text)
     if cell.cell_type == "markdown":
         cell.source = TAG.sub("< ", text)
