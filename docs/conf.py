@@ -60,6 +60,7 @@ html_context = {"default_mode": "auto"}
 html_show_sphinx = False
 toc_object_entries_show_parents = "hide"
 html_theme_options = {
+    "navbar_persistent": [],  # no bar above the pages: its buttons would take the place of theirs
     "home_page_in_toc": True,
     "show_navbar_depth": 1,
     "show_toc_level": 2,

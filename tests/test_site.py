@@ -163,18 +163,36 @@ def test_pages_typeset_and_fit_without_a_network(site, browser):
 
 
 @pytest.mark.browser
-def test_search_and_dark_mode(site, browser):
-    context = browser.new_context(viewport={"width": 1300, "height": 900}, offline=True, color_scheme="dark")
+def test_search(site, browser):
+    context = browser.new_context(offline=True)
     page = context.new_page()
-    page.goto((site / "search.html").as_uri() + "?q=occupancy")
-    page.locator("#search-results li a", has_text="How can you know").first.wait_for()
-    page.goto((site / "notebooks" / "01_mdps.html").as_uri())
+    page.goto((site / "notebooks" / "01_mdps.html").as_uri(), wait_until="load")
+    page.keyboard.press("Control+k")
+    page.locator("#pst-search-dialog input").fill("Danskin")
+    page.keyboard.press("Enter")
+    page.locator("#search-results li a", has_text="How do you differentiate").first.wait_for()
+    context.close()
+
+
+@pytest.mark.browser
+def test_dark_mode_and_the_menu_of_a_phone(site, browser):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, offline=True)
+    page = context.new_page()
+    page.goto((site / "notebooks" / "01_mdps.html").as_uri(), wait_until="load")
 
     def background(selector):
         seen = page.locator(selector).first.evaluate("element => getComputedStyle(element).backgroundColor")
         return [int(number) for number in re.findall(r"\d+", seen)[:3]]
 
+    assert min(background("body")) > 200
+    page.locator(".theme-switch-button:visible").click()
+    page.get_by_text("Dark", exact=True).click()
+    page.wait_for_function("document.documentElement.dataset.theme == 'dark'")
     assert max(background("body")) < 60 and min(background(".cell_output img")) == 255
+    page.locator(".primary-toggle:visible").click()
+    page.get_by_role("link", name="02 Regularised RL and mirror descent").click()
+    page.wait_for_url("**/02_regularised_rl.html")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     context.close()
 
 
