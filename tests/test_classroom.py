@@ -242,9 +242,9 @@ def course(tmp_path_factory):
     return root
 
 
-def run(course, *words):
+def run(course, *words, timeout=900):
     command = [sys.executable, "-m", "pencourse", "grade", "ps01", "--course", str(course), *LIMITS, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
 
 
 @pytest.fixture(scope="module")

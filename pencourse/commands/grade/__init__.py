@@ -32,8 +32,8 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from pencourse.commands import repository
 
-from . import notebook
-from .judge import Unknown, calls, is_test, judge
+from . import judge, notebook
+from .judge import Unknown, calls, is_test
 from .student import Limits, Lost, printable
 
 
@@ -106,7 +106,7 @@ class Assignment:
             path, remark = notebook.find(folder, self.name)
             answers, repaired = notebook.rebuild(self.released, notebook.cells(path))
             remarks = [*filter(None, [remark]), *repaired]
-            remarks += judge(self.source, answers, self.name.split("_")[0], self.limits)
+            remarks += judge.judge(self.source, answers, self.name.split("_")[0], self.limits)
             staged = nbformat.writes(answers)
         except (Exception, Lost) as error:  # of one submission; the others go on
             ok, said = False, printable(error) or type(error).__name__

@@ -33,7 +33,10 @@ def _nameless(function: ast.FunctionDef) -> str:
     copy.name, copy.returns, copy.decorator_list = "", None, []
     for node in ast.walk(copy):
         if isinstance(node, ast.arg):
-            node.annotation, node.arg = None, names.setdefault(node.arg, f"v{len(names)}")
+            node.annotation = None
+    for node in ast.walk(copy):
+        if isinstance(node, ast.arg):
+            node.arg = names.setdefault(node.arg, f"v{len(names)}")
         elif isinstance(node, ast.Name):
             node.id = names.setdefault(node.id, f"v{len(names)}")
     return ast.dump(copy)
