@@ -7,6 +7,10 @@ PYTHON ?= python3 python3.13 python3.12 python3.11
 LAB_FLAGS ?=
 # Only these lessons: make course LESSONS="01 02"
 LESSONS ?=
+# Only these problem sets: make grade SETS="ps01 ps02"
+SETS ?=
+# What only the teacher knows: make class-copy SEED=...
+SEED ?=
 
 # A file's tests stay together, because they share what is slow to set up; each process computes on one thread.
 PARALLEL := -n auto --dist loadfile
@@ -21,10 +25,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help lab course test lint unit nbval mutants browser execute release site bench constraints clean
+.PHONY: help lab course test lint unit nbval mutants browser execute release site bench grade class-copy load-test \
+  constraints clean
 
 help:  ## show what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 lab: .venv/ready-course  ## open JupyterLab on the welcome notebook
 	@$(BIN)/python -m pencourse lab -- $(LAB_FLAGS)
@@ -67,6 +72,16 @@ site: .venv/ready-site  ## build the website from the same notebooks into build/
 bench: .venv/ready-bench  ## measure speed beside other packages, on one thread
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python benchmarks/bench.py
 
+# make grade SETS=ps01; more options: python -m pencourse grade --help
+grade: .venv/ready-class  ## autograde what is in grading/submitted; table the scores
+	@$(BIN)/python -m pencourse grade $(SETS)
+
+class-copy: .venv/ready-class  ## write the problem sets with other instances for a class: SEED=a-long-secret
+	@$(BIN)/python -m pencourse class-copy --seed "$(SEED)" $(SETS)
+
+load-test: .venv/ready-test  ## grade 200 submissions, hostile ones among them; takes minutes
+	cd tests && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ../$(BIN)/python load.py
+
 constraints: $(BIN)/pip  ## raise constraints.txt to the newest versions
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-annotate --no-header --all-extras \
@@ -79,6 +94,7 @@ clean:  ## remove .venv and caches, never grading/
 # follows only when what is to be installed has changed. They are several because a reader of the course should not
 # wait for what only its tests need.
 .venv/ready-course: extras = course
+.venv/ready-class: extras = course,classroom
 .venv/ready-test: extras = course,classroom,test,site
 .venv/ready-site: extras = course,site
 .venv/ready-bench: extras = course,bench

@@ -38,6 +38,8 @@ def class_copy(arguments: argparse.Namespace) -> int:
     copy = Path(arguments.out or root / "grading" / f"class-{arguments.seed}").resolve()
     if copy.exists() and any(copy.iterdir()):
         sys.exit(f"{copy} is there already; remove it, or choose another with --out.")
+    if not arguments.seed:
+        sys.exit("Choose a seed that only you know: make class-copy SEED=…")
     if len(arguments.seed) < SHORT:
         print("A short seed can be found from the visible tests, by trying all: take one of a dozen digits or more.")
     copy.mkdir(parents=True, exist_ok=True)
