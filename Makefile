@@ -25,8 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help lab course test lint unit nbval mutants browser execute release site bench grade class-copy load-test \
-  constraints clean
+.PHONY: help lab course test lint unit nbval mutants browser execute release site bench grade class-copy load-test constraints clean
 
 help:  ## show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile

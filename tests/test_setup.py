@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from rattler import MatchSpec
 
 ROOT = Path(__file__).resolve().parents[1]
-NOT_CLONED = (".venv", ".git", "grading", "__pycache__", "*.egg-info", ".*_cache", ".ipynb_checkpoints")
+NOT_CLONED = (".venv", ".git", "grading", "build", "__pycache__", "*.egg-info", ".*_cache", ".ipynb_checkpoints")
 # conda-forge's name where it differs from PyPI's: these two leave out what only a desktop or statsmodels needs.
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "seaborn": "seaborn-base"}
 
@@ -196,5 +196,5 @@ def test_make_test_installs_what_the_tests_need(make):
 def test_make_help_names_every_target(make):
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     (targets,) = re.findall(r"^\.PHONY: (.+)$", text, re.MULTILINE)
-    shown = re.findall(r"^make (\w+)", make()[0].stdout, re.MULTILINE)
+    shown = re.findall(r"^make ([\w-]+)", make()[0].stdout, re.MULTILINE)
     assert shown == targets.split()
