@@ -31,7 +31,7 @@ author = "The pencourse authors"
 copyright = f"2026, {author}. Prose CC BY 4.0, code BSD-3-Clause"
 release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 language = "en"
-smartquotes = False  # the text is the notebooks'
+smartquotes_action = "D"  # dashes only: quotes are the notebooks'
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
 root_doc = "docs/index"
@@ -78,6 +78,7 @@ MATHJAX_SHA256 = "d4295dc33744836935c1399feece5159577b34c5c8ffb9f1c6324cd82e03a8
 
 FOLDERS = {ROOT / "exercises": DOCS / "problem_sets.md", DOCS / "results": DOCS / "results.md"}
 ALONE = "This picture is one position of the slider. The slider itself moves in JupyterLab (`make lab`)."
+LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 Lines = list[str]
 
 
@@ -93,6 +94,8 @@ def page(app: Sphinx, docname: str, source: Lines) -> None:
     text = source[0]
     text = re.sub(r"<!-- README: (.+?) -->", lambda found: readme_section(found[1]), text)
     text = text.replace("<!-- LESSONS -->", lessons()).replace("<!-- PROBLEM SETS -->", problem_sets())
+    if docname in ("docs/notation", "docs/glossary"):
+        text = re.sub(r"\(lessons? [^)]+\)|\| \d\d \|$", lambda found: numbered(found[0]), text, flags=re.MULTILINE)
     if docname == "docs/bibliography":
         text = re.sub(
             r"^- .+\*(.+?)\.\*.+$", lambda found: f"{found[0]} {' · '.join(cited(found[1]))}", text, flags=re.M
@@ -151,21 +154,27 @@ def lessons() -> str:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     names = dict(re.findall(r"^\| \[?((\d\d) [^|\]]+?)\]?(?:\([^)]*\))? \|", text, re.MULTILINE))
     names = {number: name for name, number in names.items()}
-    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    return "\n".join(f"{names[path.stem[:2]]} <../notebooks/{path.stem}>" for path in paths)
+    return "\n".join(f"{names[path.stem[:2]]} <../notebooks/{path.stem}>" for path in LESSONS)
+
+
+def numbered(text: str) -> str:
+    """Link each number of a lesson to the lesson, if it is there."""
+    for path in LESSONS:
+        text = re.sub(rf"(?<!\d){path.stem[:2]}(?!\d)", f"[{path.stem[:2]}](../notebooks/{path.name})", text)
+    return text
 
 
 def problem_sets() -> str:
     """Return the table of contents' problem sets, each under its number and its lesson's word."""
-    paths = sorted((ROOT / "exercises").glob("*/*.ipynb"))
-    return "\n".join(f"{path.stem[2:4]} {path.stem[5:]} <../exercises/{path.stem}/{path.stem}>" for path in paths)
+    names = [path.stem for path in sorted((ROOT / "exercises").glob("*/*.ipynb"))]
+    return "\n".join(f"{name[2:4]} {name[5:].replace('_', ' ')} <../exercises/{name}/{name}>" for name in names)
 
 
 @cache
 def citing() -> dict[str, str]:
     """Return what may cite a work: the References of each lesson, and the library's text, behind links to them."""
     texts = {}
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    for path in LESSONS:
         last = json.loads(path.read_text(encoding="utf-8"))["cells"][-1]
         texts[f"[{path.stem[:2]}](../notebooks/{path.name})"] = "".join(last["source"])
     library = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "pencourse").rglob("*.py"))]
