@@ -25,11 +25,15 @@ def parser() -> argparse.ArgumentParser:
 
     course = commands.add_parser("course", help="execute every lesson in a copy; table the results")
     course.add_argument("names", nargs="*", metavar="LESSON", help="only lessons that begin so: 01 02")
+    course.add_argument("--out", metavar="FILE", help="also write seconds and memory there: docs/times.csv")
     course.set_defaults(call="lessons:course")
 
     execute = commands.add_parser("execute", help="re-execute lessons and solutions in place")
     execute.add_argument("names", nargs="*", metavar="NAME", help="only notebooks that begin so: 01 ps01")
     execute.set_defaults(call="lessons:execute")
+
+    progress = commands.add_parser("progress", help="tell which problem sets pass")
+    progress.set_defaults(call="learner:command")
 
     again = commands.add_parser("reproduce", help="run an experiment of the case studies; write tables and a picture")
     again.add_argument("experiment", choices=("stackelberg", "rlhf", "incentives"))

@@ -62,6 +62,18 @@ def test_course_runs_the_lessons_that_are_named(root, capsys):
     assert "01_bad" not in capsys.readouterr().out
 
 
+def test_course_writes_what_it_measured_and_keeps_the_rows_of_others(root, capsys):
+    path = root / "times.csv"
+    path.write_text("lesson,seconds,peak_mb,certificates\n01_bad,7,8,9\n02_other,1,2,3\n")
+    assert command_line.main(["course", "--out", str(path)]) == 1  # 01 fails, so its row stays
+    head, good, *others = path.read_text().splitlines()
+    assert head == "lesson,seconds,peak_mb,certificates" and others == ["01_bad,7,8,9", "02_other,1,2,3"]
+    name, seconds, megabytes, certificates = good.split(",")
+    assert (name, certificates) == ("00_good", "1") and 200 < int(megabytes) < 600 and int(seconds) < 60
+    assert command_line.main(["course", "00", "--out", str(root / "new.csv")]) == 0
+    assert len((root / "new.csv").read_text().splitlines()) == 2
+
+
 def test_a_name_that_no_lesson_has(root):
     with pytest.raises(SystemExit, match="No notebook begins with 07; there are 00_good, 01_bad"):
         command_line.main(["course", "07"])

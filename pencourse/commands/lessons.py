@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import shutil
 import tempfile
 import threading
@@ -48,6 +49,8 @@ def course(arguments: argparse.Namespace) -> int:
         shutil.copytree(paths[0].parent, copy, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
         outcomes = [outcome for _, outcome in _run_all([copy / path.name for path in paths])]
     print(table(outcomes))
+    if arguments.out:
+        store(outcomes, Path(arguments.out))
     return int(any(outcome.error for outcome in outcomes))
 
 
@@ -73,6 +76,22 @@ def table(outcomes: list[Outcome]) -> str:
         lines.append(f"{outcome.name:{width}}  {measured}{'  FAILED' if outcome.error else ''}")
     lines += [f"\n{outcome.name}: {outcome.error}" for outcome in outcomes if outcome.error]
     return "\n".join(lines)
+
+
+def store(outcomes: list[Outcome], path: Path) -> None:
+    """Write what lessons took as CSV; rows of lessons that are not among ``outcomes``, or failed, stay as they were."""
+    rows = {}
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = {row["lesson"]: row for row in csv.DictReader(file)}
+    for outcome in outcomes:
+        if not outcome.error:
+            measured = {"seconds": f"{outcome.seconds:.0f}", "peak_mb": f"{outcome.megabytes:.0f}"}
+            rows[outcome.name] = {"lesson": outcome.name, **measured, "certificates": str(outcome.certificates)}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["lesson", "seconds", "peak_mb", "certificates"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[name] for name in sorted(rows))
 
 
 def run(path: Path, after_cell: Callable[[], object] = lambda: None) -> tuple[NotebookNode, Outcome]:
