@@ -119,11 +119,10 @@ def send(replies: BinaryIO, header: dict[str, Any], raw: bytes = b"") -> None:
 
 def main() -> None:
     """Read the cells, tell the facts, run the cells, answer calls until there are no more."""
-    # Students' output goes nowhere, however much there is: 0, 1 and 2 are freed before their first line runs.
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nowhere, descriptor)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
     sys.meta_path = [finder for finder in sys.meta_path if "editable" not in str(finder)]
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     setup = pickle.load(requests)
@@ -137,6 +136,7 @@ def main() -> None:
     asarray = np.asarray
     shell: Any = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     run_cell = shell.run_cell  # as it is before a cell replaces it
+    os.dup2(nowhere, 2)  # students' output goes nowhere, however much there is
     for k, cell in enumerate(setup["cells"]):
         if k not in setup["skip"]:
             send(replies, {"begun": k})

@@ -91,17 +91,10 @@ class Student:
         self._end = time.monotonic() + self.limits.total
         self.stopped: set[int] = set()
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="student-"))
-        copied = shutil.ignore_patterns("checks", "commands", "__main__.py")
-        shutil.copytree(PACKAGE, self._folder / "pencourse", ignore=copied)
-        (self._folder / "pencourse" / "checks.py").write_text(NO_CHECKS, encoding="utf-8")
-        shutil.copy(inside.__file__, self._folder / "cells.py")
-        self._folder.chmod(0o755)  # to be read by whomever the process runs as
         return self
 
     def __exit__(self, *_: object) -> None:
         self._kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def start(self) -> None:
         """Have the process ready. A cell at which it was lost before is left out this time.
@@ -110,20 +103,28 @@ class Student:
         ------
         Lost
             If the time for the whole notebook is used up, or the process is lost outside the cells.
+        RuntimeError
+            If it is lost before the first cell: that is not the student's doing.
         """
         while self._process is None:
             running: Any = None
             try:
                 self._spawn()
-                self.facts = self._receive(self.limits.seconds)[0]
+                facts = self._receive(self.limits.seconds)[0]
+                self.facts = self.facts or facts
                 while not (event := self._receive(self.limits.seconds)[0]).get("ready"):
                     running = event.get("begun", running)
                     if event.get("said") and running in range(len(self.cells)):
                         self.errors[int(running)] = printable(event["said"])
             except (Lost, KeyError, TypeError, ValueError, AttributeError) as error:
-                self._kill()
                 lost = error if isinstance(error, Lost) else Lost("its process sent what is no answer")
-                if running not in range(len(self.cells)) or running in self.stopped or time.monotonic() > self._end:
+                said = "" if running is not None else (self._folder / "stderr").read_text(errors="replace")
+                self._kill()
+                if time.monotonic() > self._end:
+                    raise lost from None
+                if running is None:
+                    raise RuntimeError(f"no process for students' code ({said.strip()[-200:] or lost})") from None
+                if running not in range(len(self.cells)) or running in self.stopped:
                     raise lost from None
                 self.stopped.add(running)
                 self.errors[running] = str(lost)
@@ -139,8 +140,14 @@ class Student:
             raise
 
     def _spawn(self) -> None:
+        """Start the process in a folder of its own, which nobody has written into before."""
+        self._folder = Path(tempfile.mkdtemp(prefix="student-"))
+        self._folder.chmod(0o755)  # to be read by whomever the process runs as
+        copied = shutil.ignore_patterns("checks", "commands", "__main__.py")
+        shutil.copytree(PACKAGE, self._folder / "pencourse", ignore=copied)
+        (self._folder / "pencourse" / "checks.py").write_text(NO_CHECKS, encoding="utf-8")
+        shutil.copy(inside.__file__, self._folder / "cells.py")
         home = str(self._folder / "home")
-        shutil.rmtree(home, ignore_errors=True)  # what a process before wrote
         os.mkdir(home)
         if self.limits.user is not None:
             shutil.chown(home, self.limits.user)
@@ -150,11 +157,12 @@ class Student:
         environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         environment |= {"MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ.get("PATH", "")}
         environment |= {name: os.environ[name] for name in ("SYSTEMROOT", "LANG") if name in os.environ}
+        said = (self._folder / "stderr").open("wb")  # until the cells run; their output goes nowhere
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(self._folder / "cells.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=said,
             cwd=home,
             env=environment,
             start_new_session=True,
@@ -162,6 +170,7 @@ class Student:
             group=self.limits.user and _group(self.limits.user),
             extra_groups=None if self.limits.user is None else [],
         )
+        said.close()
         self._replies: queue.Queue[tuple[dict[str, Any], bytes] | None] = queue.Queue(maxsize=4)
         threading.Thread(target=_read, args=(self._process.stdout, self._replies), daemon=True).start()
         # Twice the memory for addresses, of which many are never touched.
@@ -215,6 +224,7 @@ class Student:
                 member.kill()
         self._process.wait()
         self._process = None
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _family(pid: int) -> list[psutil.Process]:
