@@ -55,6 +55,49 @@ def test_the_palette_is_told_apart(sight):
     assert min(np.linalg.norm(colour - white) for colour in seen) >= 25
 
 
+def contrast(one, other="white"):
+    """The contrast ratio of WCAG 2.2."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour):
+    return float(linear(colour) @ (0.2126, 0.7152, 0.0722))
+
+
+def test_contrast_is_that_of_wcag():
+    assert contrast("black") == pytest.approx(21)
+    assert contrast("#767676") == pytest.approx(4.54, abs=0.005)  # WebAIM: the lightest grey for text on white
+
+
+def test_lines_and_words_stand_out_from_white():
+    """Lines want 3, words 4.5. Two colours are too pale for a line without a style or a marker; see their comment."""
+    pale = {colour for colour in plots.PALETTE if contrast(colour) < 3}
+    assert pale == {plots.ORANGE, plots.SKY} == set(plots.PALETTE[4:6])
+    assert min(contrast(colour) for colour in pale) >= 2.2
+    figure, (ax,) = plots.canvas()
+    words = [ax.text(0, 0, "a word", color=colour) for colour in plots.PALETTE]
+    white = ax.text(0, 0, "white, on something dark", color="white")
+    ax.set_title("a title", color=plots.VERMILION)
+    plots.show(figure, "seven words, each in its colour")
+    assert all(contrast(word.get_color()) >= 4.5 for word in [*words, ax.title, ax.xaxis.label, *ax.get_xticklabels()])
+    assert white.get_color() == "white"
+
+
+@pytest.mark.parametrize("name", [plots.VALUES, plots.WEIGHTS])
+def test_numbers_can_be_read_on_every_colour_of_a_map(name):
+    values = np.linspace(0, 1, 101).reshape(1, -1)
+    values[0, 7] = np.nan  # a cell that is left blank
+    _, (ax,) = plots.canvas()
+    plots.heatmap(ax, values, "a title", colours=name, marks=["F" * 101])
+    fills = ax.collections[0].cmap(values[0])
+    written = {int(text.get_position()[0]): text for text in ax.texts[:100]}
+    assert sorted(written) == [k for k in range(101) if k != 7]
+    for k, number in written.items():
+        assert contrast(number.get_color(), fills[k]) >= 4.5, k
+        assert ax.texts[100 + k].get_color() == number.get_color()
+
+
 def test_no_curve_is_told_by_its_colour_alone():
     assert len(set(plots.PALETTE)) == len(set(plots.LINE_STYLES)) == len(set(plots.MARKERS)) == 7
 
