@@ -270,6 +270,15 @@ def test_every_symbol_is_in_its_lesson(row):
         assert plain(symbol) in prose(row[4]), symbol
 
 
+# The results
+
+
+def test_every_table_and_picture_of_the_experiments_is_shown():
+    text = (DOCS / "results.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"\(results/([\w.]+)\)", text))
+    assert shown == {path.name for path in (DOCS / "results").iterdir()}
+
+
 # The glossary
 
 
