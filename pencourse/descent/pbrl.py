@@ -88,8 +88,8 @@ def pbrl(
         `policy_floor`.
     policy_step : float
         η. In the mirror step η = 1 is a step of policy iteration, and taken unless another is given; in a game 0.3,
-        because ψ bends more than the regulariser does: the opponent's answer moves too. Close to a well mixed equilibrium
-        at a small τ it has to be less (lesson 13).
+        because ψ bends more than the regulariser does: the opponent's answer moves too. Near an equilibrium that mixes
+        well at a small τ it has to be less (lesson 13).
     policy_floor : float
         See `update`; the entropy's slope is infinite at 0.
     oracle_steps : int, optional

@@ -117,8 +117,8 @@ def solve_zero_sum(game: ZeroSumGame, *, initial_value: Array | None = None, tol
     initial_value : array (S,), optional
         A warm start.
     tolerance : float
-        On the duality gap, relative to `game.scale` = max|r| + τ max|h|. Policies are good to about the root of the gap over τ;
-        where they matter ask for 1e-12, which is in reach unless γ is close to 1.
+        On the duality gap, relative to `game.scale` = max|r| + τ max|h|. Policies are good to about the root of the gap
+        over τ; where they matter ask for 1e-12, which is in reach unless γ is close to 1.
 
     Returns
     -------
