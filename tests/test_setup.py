@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,9 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from rattler import MatchSpec
+
+import pencourse.__main__ as command_line
+from pencourse.commands import lab
 
 ROOT = Path(__file__).resolve().parents[1]
 NOT_CLONED = (".venv", ".git", "grading", "build", "__pycache__", "*.egg-info", ".*_cache", ".ipynb_checkpoints")
@@ -71,6 +75,33 @@ def test_binder_accepts_the_repository(clone):
     assert built.returncode == 0, built.stderr
     assert 'env update -p ${NB_PYTHON_PREFIX} --file "environment.yml"' in built.stdout
     assert "Building conda environment for python=3.11\n" in built.stderr
+    assert "RUN ./postBuild" in built.stdout
+
+
+def test_binder_opens_the_welcome_notebook():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (page,) = re.findall(r"\(https://mybinder\.org/v2/gh/[\w/-]+/HEAD\?urlpath=(\S+)\)", text)
+    assert f"/{page}" == lab.WELCOME
+    assert (ROOT / page.removeprefix("lab/tree/")).is_file()
+
+
+def test_binder_prepares_what_would_stand_before_the_welcome_notebook(tmp_path):
+    """The script is run, but for `jupyter`, which would change the environment of the tests."""
+    asked = tmp_path / "asked"
+    (tmp_path / "jupyter").write_text(f'#!/bin/sh\necho "$@" > {asked}\n')
+    (tmp_path / "jupyter").chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = os.environ | {"PATH": path, "MPLCONFIGDIR": str(tmp_path)}
+    subprocess.run([ROOT / "postBuild"], cwd=ROOT, env=env, check=True, timeout=300)
+    assert asked.read_text() == f"labextension disable {lab.ANNOUNCEMENTS}\n"
+    assert list(tmp_path.glob("fontlist*.json"))
+
+
+def test_binder_gets_what_lessons_and_problem_sets_need_and_nothing_else(project, environment):
+    names = {re.match(r"[\w-]+", spec)[0] for spec in conda_specs(environment)}
+    extras = project["optional-dependencies"]
+    for extra in ("bench", "test", "site"):
+        assert not names & {Requirement(each).name for each in extras[extra]}, extra
 
 
 def test_constraints_hold_versions_only(project):
@@ -91,6 +122,15 @@ def test_readme_gives_the_commands():
     assert commands.count("make lab") == commands.count("make test") == 1
     assert r".venv\Scripts\python -m pencourse lab" in commands
     assert "conda env create -f environment.yml" in commands
+
+
+def test_commands_without_make_exist():
+    """Every `python -m pencourse …` of the README, indented or in a sentence, is a command with those flags."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = [*re.findall(r"^    .*python -m pencourse (.+)$", text, re.MULTILINE)]
+    found += re.findall(r"`python -m pencourse ([^`]+)`", text)
+    given = [command_line.parser().parse_args(words.split()).call for words in found]
+    assert {"lab:lab", "lessons:course", "learner:command", "reproduce:reproduce"} <= set(given)
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "LICENSE-PROSE.md"])
