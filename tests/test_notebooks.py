@@ -167,24 +167,80 @@ def test_certificate_cells_are_tagged(path):
 
 
 @lessons
-def test_pictures_have_words(path):
-    pictures = 0
-    for cell in code(read(path)):
-        for output in cell.outputs:
-            if "image/png" in output.get("data", {}):
-                pictures += 1
-                alt = output.metadata.get("image/png", {}).get("alt", "")
-                assert len(alt) >= 20, f"a picture of {cell.id} has no alt text"
-    assert pictures >= 1
-
-
-@lessons
 def test_something_moves(path):
     sliders = tagged(read(path), "slider")
     assert sliders
     for cell in sliders:
         assert cell.id.startswith("slider-") and "nbval-ignore-output" in cell.metadata.tags, cell.id
         assert "interact" in cell.source and "continuous_update=False" in cell.source, cell.id
+
+
+# For those who see colours differently, or no picture at all
+
+
+@all_notebooks
+def test_pictures_have_words(path):
+    pictures = 0
+    for cell in code(read(path)):
+        for output in cell.outputs:
+            assert "image/svg+xml" not in output.get("data", {}), f"{cell.id}: plots.show draws a PNG with alt text"
+            if "image/png" in output.get("data", {}):
+                pictures += 1
+                alt = output.metadata.get("image/png", {}).get("alt", "")
+                assert len(alt) >= 20, f"a picture of {cell.id} has no alt text"
+    assert pictures >= 1 or path in SOLUTIONS
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("path", LESSONS + SOLUTIONS + PAGES, ids=lambda path: path.stem)
+def test_images_in_prose_have_words(path):
+    text = path.read_text(encoding="utf-8") if path.suffix == ".md" else "\n".join(prose(read(path)))
+    assert all(len(alt) >= 5 for alt in re.findall(r"!\[([^\]]*)\]\(", text))
+    assert "<img" not in text
+
+
+DRAWS = {"plot", "semilogy", "semilogx", "loglog", "step", "errorbar", "scatter", "hist", "bar", "barh", "fill_between"}
+TELLS = {"linestyle", "ls", "linewidth", "lw", "marker", "hatch", None}  # None: **style
+
+
+def told_by_colour_alone(source):
+    """Return the calls that draw something with a label, or in a pale colour, and give it nothing but a colour.
+
+    A name with `style` in it, or a string such as "o--", may be among what is drawn.
+    """
+    found = []
+    for call in ast.walk(ast.parse(source)):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in DRAWS:
+            given = {keyword.arg for keyword in call.keywords}
+            format_given = any("style" in ast.unparse(each).lower() for each in call.args) or any(
+                isinstance(each, ast.Constant) and isinstance(each.value, str) for each in call.args
+            )
+            wanted = "label" in given or re.search(r"plots\.(ORANGE|SKY)", ast.unparse(call))
+            if wanted and not given & TELLS and not format_given:
+                found.append(ast.unparse(call))
+    return found
+
+
+@all_notebooks
+def test_nothing_is_told_by_its_colour_alone(path):
+    """By the file: what a legend names differs in line style, width, marker or hatching too."""
+    for cell in code(read(path)):
+        source = re.sub(r"^[%!].*$", "", cell.source, flags=re.MULTILINE)
+        assert told_by_colour_alone(source) == [], cell.id
+
+
+@all_notebooks
+def test_sliders_have_names(path):
+    """JupyterLab reads them out; those that `interact` makes have the names of their arguments."""
+    for cell in tagged(read(path), "slider"):
+        tree = ast.parse(cell.source)
+        named = {node.value for node in ast.walk(tree) if isinstance(node, ast.keyword)}
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and re.search(r"(Slider|Dropdown|ToggleButtons)$", ast.unparse(call.func)):
+                given = {keyword.arg for keyword in call.keywords}
+                assert call in named or "description" in given, ast.unparse(call)
 
 
 # Solutions
@@ -214,6 +270,14 @@ def test_headings_are_found_and_code_blocks_are_not_headings():
         """)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(source)])
     assert headings(notebook) == [(1, "One"), (2, "Two")]
+
+
+def test_what_is_told_by_colour_alone_is_seen():
+    assert len(told_by_colour_alone("ax.plot(x, y, color=plots.BLUE, label='cost')")) == 1
+    assert len(told_by_colour_alone("ax.bar(x, y, color=plots.SKY)")) == 1
+    for told in ("linestyle='--', label='a'", "'o', label='a'", "STYLES[k], label='a'"):
+        assert told_by_colour_alone(f"ax.plot(x, y, {told})") == []
+    assert told_by_colour_alone("ax.plot(x, y, color=plots.BLUE)\nax.set(label='a')") == []
 
 
 def test_the_readmes_picture_is_the_lessons():
