@@ -231,18 +231,6 @@ def test_nothing_is_told_by_its_colour_alone(path):
         assert told_by_colour_alone(source) == [], cell.id
 
 
-@all_notebooks
-def test_sliders_have_names(path):
-    """JupyterLab reads them out; those that `interact` makes have the names of their arguments."""
-    for cell in tagged(read(path), "slider"):
-        tree = ast.parse(cell.source)
-        named = {node.value for node in ast.walk(tree) if isinstance(node, ast.keyword)}
-        for call in ast.walk(tree):
-            if isinstance(call, ast.Call) and re.search(r"(Slider|Dropdown|ToggleButtons)$", ast.unparse(call.func)):
-                given = {keyword.arg for keyword in call.keywords}
-                assert call in named or "description" in given, ast.unparse(call)
-
-
 # Solutions
 
 
