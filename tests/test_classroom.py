@@ -4,9 +4,11 @@ All submissions of problem set 01 are graded by one run of the command, so that 
 """
 
 import ast
+import contextlib
 import html
 import importlib
 import inspect
+import io
 import json
 import re
 import shutil
@@ -242,17 +244,19 @@ def course(tmp_path_factory):
     return root
 
 
-def run(course, *words, timeout=900):
-    command = [sys.executable, "-m", "pencourse", "grade", "ps01", "--course", str(course), *LIMITS, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+def run(course, *words):
+    """Grade in this process, so that coverage sees it; return the exit status and the table."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        status = command_line.main(["grade", "ps01", "--course", str(course), *LIMITS, *words])
+    return status, said.getvalue()
 
 
 @pytest.fixture(scope="module")
 def rows(course):
     """Return what the table says of each: score, seconds and remarks."""
-    done = run(course)
-    assert done.returncode == 1, done.stderr  # somebody has no score
-    return parsed(done.stdout)
+    status, said = run(course)
+    assert status == 1  # somebody has no score
+    return parsed(said)
 
 
 def parsed(table):
@@ -325,8 +329,8 @@ def test_a_grade_by_hand_outlives_another_grading(course, rows):
         assert book.find_submission_notebook(NAME, NAME, "script-in-a-proof").needs_manual_grade
         book.find_grade("task-4-answer", NAME, NAME, "script-in-a-proof").manual_score = 5
         book.db.commit()
-    done = run(course, "--student", "script-in-a-proof")
-    assert done.returncode == 0 and set(parsed(done.stdout)) == {"script-in-a-proof"}
+    status, said = run(course, "--student", "script-in-a-proof")
+    assert status == 0 and set(parsed(said)) == {"script-in-a-proof"}
     with Gradebook(f"sqlite:///{course / 'grading' / 'gradebook.db'}") as book:
         assert book.find_submission_notebook(NAME, NAME, "script-in-a-proof").score == 14 + 5
 
@@ -427,6 +431,19 @@ def test_names_that_a_task_forbids_are_seen_from_outside():
         answers.start()
         assert judge.Answer(answers, "f", 0.0).__code__.co_names == ("pc", "solve")
         assert judge.Answer(answers, "g", 0.0).__code__.co_names == ()
+
+
+def test_what_is_not_the_students_fault_is_no_score(course, monkeypatch, tmp_path):
+    broken = tmp_path / "cells.py"
+    broken.write_text("import package_that_is_missing")
+    monkeypatch.setattr(inside, "__file__", str(broken))
+    status, said = run(course, "--student", "perfect")
+    ((score, _, remark),) = parsed(said).values()
+    assert (status, score) == (1, "no score") and "No module named 'package_that_is_missing'" in remark
+
+
+def test_nobody_has_handed_in(course):
+    assert run(course, "--student", "nobody")[0] == 1
 
 
 def test_old_and_odd_notebooks_are_read(tmp_path):
