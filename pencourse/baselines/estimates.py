@@ -4,14 +4,25 @@ The exact hypergradient is ∂f/∂x + Σ m [dr + γ dP V*] with u = D ∂f/∂y
 
     m = u + z ⊙ π*,     z = γ Σ_{s,a} (u + z ⊙ π*)(s,a) P(·|s,a)                      (lesson 06).
 
-Both methods below put something cheaper for V*, π* and m; the rest is the same.
+The methods below put something cheaper for m, the tracked one for V* and π* too; f and its slopes are exact at the
+policy in hand. An estimate of 0 may turn into something else in the next iteration, so it does not end a run.
 """
 
 import numpy as np
 
-from ..bilevel import BilevelProblem, CheckedProblem, Run, Term, checked, record, refuse_unregularised, upper_derivative
+from ..bilevel import (
+    BilevelProblem,
+    CheckedProblem,
+    Objective,
+    Run,
+    Term,
+    checked,
+    record,
+    refuse_unregularised,
+    upper_derivative,
+)
 from ..cases import stated
-from ..evaluation import Evaluation, backup
+from ..evaluation import backup
 from ..models import MDP, StackelbergGame
 from ..planning import Plan, greedy, solve
 from ..sampling import roll_out, tally
@@ -19,17 +30,19 @@ from ..typing import Array
 from ..validation import checked_count
 from .hypergradient import Hypergradient, descend
 
-
-def _at(problem: CheckedProblem, x: Array, plan: Plan, at: Evaluation) -> tuple[Hypergradient, Array]:
-    """Return f at the plan's policy, its gradient yet to come, and the weights u."""
-    model, objective = plan.mdp, problem.upper_objective(x, at, None)
-    weights = model.regularizer.maximizer_derivative(plan.policy, objective.policy_gradient, model.temperature)
-    return Hypergradient(objective.value, np.zeros(0), objective, plan), weights
+NEVER = -1.0  # a tolerance that no gradient mapping is below
 
 
-def _finished(problem: CheckedProblem, x: Array, found: Hypergradient, mass: Array) -> Hypergradient:
-    gradient = upper_derivative(problem, x, found.objective, [Term(mass, found.best.value)])
-    return Hypergradient(found.value, gradient, found.objective, found.best)
+def _at(problem: CheckedProblem, x: Array, plan: Plan) -> tuple[Objective, Array]:
+    """Return f at the plan's policy and the weights u = D ∂f/∂y, shape (S, A)."""
+    objective = problem.upper_objective(x, plan.evaluation, None)
+    derivative = plan.mdp.regularizer.maximizer_derivative
+    return objective, derivative(plan.policy, objective.policy_gradient, plan.mdp.temperature)
+
+
+def _finished(problem: CheckedProblem, x: Array, objective: Objective, plan: Plan, mass: Array) -> Hypergradient:
+    gradient = upper_derivative(problem, x, objective, [Term(mass, plan.value)])
+    return Hypergradient(objective.value, gradient, objective, plan)
 
 
 def sobirl(
@@ -43,9 +56,10 @@ def sobirl(
 ) -> Run:
     """Descend along a hypergradient whose two fixed points, V* and z, are tracked and not solved.
 
-    In each iteration V ← TV and z ← γ Σ (u + z ⊙ π) P, a few times, from where the last iteration left them: both maps
-    contract by γ, so the errors follow x with a lag of about 1/(1−γ) sweeps, and α has to be small against that. No
-    linear system is solved for the gradient (f itself is still evaluated at the policy of the moment).
+    In each iteration V ← TV, π ← greedy at V, u ← D ∂f/∂y at π, and z ← γ Σ (u + z ⊙ π) P, a few times, from where the
+    last iteration left V and z. Both maps contract by γ, so the errors follow x with a lag of about 1/(1−γ) sweeps, and
+    α has to be small against that. Where x comes to rest the errors vanish. The response takes no linear solve; f and
+    its slopes in y still do, at the policy of the moment.
 
     Parameters
     ----------
@@ -54,12 +68,13 @@ def sobirl(
     iterations, step, start, progress
         As in `hypergradient_descent`.
     sweeps : int
-        Of V and of z in each iteration; each counts as a soft solve.
+        Of V and of z in each iteration; one of both counts as a soft solve.
 
     Returns
     -------
     Run
-        `hyper_objective` and `penalty` are NaN: f is found at the policy of the moment only.
+        `.objective` is f at the policy of the moment; `hyper_objective` and `penalty` are NaN. `oracle_residual` is
+        what the last sweep changed in V; γ/(1−γ) times it bounds ‖V − V*‖_∞.
 
     Raises
     ------
@@ -69,7 +84,7 @@ def sobirl(
     References
     ----------
     Yang, Gao and Yuan, *Bilevel reinforcement learning via the development of hyper-gradient without lower-level
-    convexity* (2025), whose M-SoBiRL tracks so; the exact evaluation of f is the course's simplification.
+    convexity* (2025), whose M-SoBiRL tracks so. The form of the adjoint and the exact evaluation of f are the course's.
     """
     problem, sweeps = checked(stated(problem)), checked_count("sweeps", sweeps, 1)
     value = later = np.zeros(problem.lower_mdp(problem.initial_upper).n_states)
@@ -82,14 +97,15 @@ def sobirl(
         action_value = backup(model, value)
         residual = float(np.abs(value - last).max())
         plan = Plan(model, greedy(model, action_value), value, action_value, sweeps, residual)
-        found, weights = _at(problem, x, plan, plan.evaluation)
+        objective, weights = _at(problem, x, plan)
         kernel = model.transition.reshape(-1, model.n_states)
         for _ in range(sweeps):
             mass = weights + later[:, None] * plan.policy
             later = model.discount * (mass.reshape(-1) @ kernel)
-        return _finished(problem, x, found, weights + later[:, None] * plan.policy), sweeps
+        return _finished(problem, x, objective, plan, weights + later[:, None] * plan.policy), sweeps
 
-    return record(descend(problem, tracked, step=step, start=start, exact=False), iterations, progress=progress)
+    states = descend(problem, tracked, step=step, start=start, exact=False)
+    return record(states, iterations, tolerance=NEVER, progress=progress)
 
 
 def hpgd(
@@ -105,8 +121,8 @@ def hpgd(
     """Descend along a hypergradient whose response is sampled from the lower level's own behaviour.
 
     The lower level is solved, and shows its policy and roll-outs of it. m = E Σ_{t ≤ H} c 1[(s_t, a_t)] with (s_0, a_0)
-    drawn like |u|, c = ‖u‖₁ sign u(s_0, a_0), and H the random end of `roll_out`: n of them estimate it without bias.
-    The error of the gradient falls like 1/√n, and does not fall with the iterations.
+    drawn like |u|, c = ‖u‖₁ sign u(s_0, a_0), later actions from π*, and H the random end of `roll_out`: n of them
+    estimate it without bias. The error of the gradient falls like 1/√n, and does not fall with the iterations.
 
     Parameters
     ----------
@@ -121,6 +137,7 @@ def hpgd(
     Returns
     -------
     Run
+        A solve counts as one soft solve, the roll-outs as none.
 
     Raises
     ------
@@ -132,7 +149,8 @@ def hpgd(
     References
     ----------
     Thoma, Pásztor, Krause, Ramponi and Hu, *Contextual bilevel reinforcement learning for incentive alignment* (2024):
-    hyper policy gradient descent; here f and V* are exact, and only the response is sampled.
+    hyper policy gradient descent. Here π*, f and V* are exact and only the response is sampled; there they are not, and
+    x may meet a random context.
     """
     problem, n = checked(stated(problem)), checked_count("n", n, 1)
     problem.lower_mdp(problem.initial_upper)
@@ -143,7 +161,7 @@ def hpgd(
         model = _regularised(problem, x)
         plan = solve(model, initial_value=value)
         value = plan.value
-        found, weights = _at(problem, x, plan, plan.evaluation)
+        objective, weights = _at(problem, x, plan)
         size = np.abs(weights)
         total = float(size.sum())
         mass = np.zeros_like(weights)
@@ -153,9 +171,10 @@ def hpgd(
             segments = roll_out(model, plan.policy, n, rng, start=begin, first_action=act)
             sign = np.sign(weights[begin, act])[:, None]
             mass = tally(segments, np.broadcast_to(sign * total / n, segments.states.shape), *weights.shape)
-        return _finished(problem, x, found, mass), 1
+        return _finished(problem, x, objective, plan, mass), 1
 
-    return record(descend(problem, sampled, step=step, start=start), iterations, progress=progress)
+    states = descend(problem, sampled, step=step, start=start)
+    return record(states, iterations, tolerance=NEVER, progress=progress)
 
 
 def _regularised(problem: CheckedProblem, x: Array) -> MDP:
