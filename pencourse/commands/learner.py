@@ -10,6 +10,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ def progress(folder: str | Path = "../exercises", seconds: float = SECONDS) -> N
     if not paths:
         print(f"There is no problem set in {folder}.")
     width = max((len(path.stem) for path in paths), default=0)
-    for path in paths:
-        print(f"{path.stem:{width}}  {_said(path, seconds)}", flush=True)
+    with ThreadPoolExecutor(2) as pool:
+        for path, said in zip(paths, pool.map(lambda path: _said(path, seconds), paths), strict=True):
+            print(f"{path.stem:{width}}  {said}", flush=True)
 
 
 def tasks(path: Path, seconds: float = SECONDS) -> dict[int, str]:
