@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from copy import deepcopy
+from fractions import Fraction
 from pathlib import Path
 
 import nbformat
@@ -424,6 +425,25 @@ def f(x: int, y):
     first, second, third = (dict(inside.fingerprints(ast.parse(code))) for code in (one, two, three))
     assert first["f"] == second["g"] != third["f"]
     assert not dict(inside.fingerprints(ast.parse("def short(x):\n    return x + 1")))
+
+
+def test_cells_are_read_before_they_run():
+    found = inside.facts(["def f(x):\n    %time y = g(x)\n    return y", "return ]", "def f(x):\n    return h(x)"])
+    assert {"get_ipython", "h"} <= set(found["names"]["f"]) and found["prints"] == []
+
+
+def test_what_a_function_sends_is_numbers():
+    def sent(value):
+        header, raw = inside.called(lambda: value, (), np.asarray)
+        return student.value(header, raw)
+
+    assert sent(None) is None
+    assert sent(True).dtype == bool and sent(3).dtype == float
+    assert np.array_equal(sent([Fraction(1, 2), 1]), [0.5, 1.0])
+    assert type(sent("text")).__name__ == "str" and type(sent([[1], [1, 2]])).__name__ == "list"
+    assert type(student.value({"dtype": "<f8", "shape": [3]}, b"")).__name__ == "thing"
+    header, _ = inside.called(lambda: 1 / 0, (), np.asarray)
+    assert (header["raised"], header["said"]) == ("ZeroDivisionError", "division by zero") and header["line"] > 1
 
 
 def test_names_that_a_task_forbids_are_seen_from_outside():

@@ -31,7 +31,7 @@ BESIDE = {
     "worlds": GROUND,
     "plots": {"typing"},
     "checks": {name for floor in FLOORS for name in floor} | {"worlds", "exact"},
-    "commands": {name for floor in FLOORS for name in floor} | {"worlds", "exact", "plots"},
+    "commands": {name for floor in FLOORS for name in floor} | {"worlds", "exact", "plots", "checks"},
 }
 ALLOWED = BESIDE | {
     name: {lower for floor in FLOORS[:k] for lower in floor} for k, names in enumerate(FLOORS) for name in names

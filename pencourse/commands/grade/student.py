@@ -27,11 +27,9 @@ from typing import Any
 import numpy as np
 import psutil
 
-import pencourse
-
 from . import cells as inside
 
-PACKAGE = Path(pencourse.__file__).parent
+PACKAGE = Path(__file__).resolve().parents[2]
 MEGABYTE = 1_000_000
 LOOK = 0.1  # seconds between two looks at what the process holds
 # In place of the checks: the released import works, a call of a check does nothing, and there are no references.
