@@ -46,7 +46,10 @@ def course(arguments: argparse.Namespace) -> int:
     paths = repository.select(repository.lessons(), arguments.names)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "notebooks")
-        shutil.copytree(paths[0].parent, copy, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+        for name in ("notebooks", "exercises", "docs/results"):  # what lessons read
+            if (repository.ROOT / name).is_dir():
+                ignored = shutil.ignore_patterns(".ipynb_checkpoints")
+                shutil.copytree(repository.ROOT / name, Path(folder, name), ignore=ignored)
         outcomes = [outcome for _, outcome in _run_all([copy / path.name for path in paths])]
     print(table(outcomes))
     if arguments.out:
