@@ -66,7 +66,8 @@ def sobirl(
     problem : BilevelProblem or StackelbergGame
         With an MDP below and τ > 0.
     iterations, step, start, progress
-        As in `hypergradient_descent`.
+        As in `hypergradient_descent`; but the first estimate, made from V = 0 and z = 0, says little about a step: give
+        one.
     sweeps : int
         Of V and of z in each iteration; one of both counts as a soft solve.
 
