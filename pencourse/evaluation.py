@@ -153,13 +153,15 @@ class GameEvaluation(Evaluation):
 
 def _per_state(weights: Array, policy: Array) -> Array:
     """Return weights(s) π(a|s), for actions or pairs of them."""
-    result: Array = weights.reshape(-1, *(1,) * (policy.ndim - 1)) * policy
+    result: Array = (weights[:, None] if policy.ndim == 2 else weights[:, None, None]) * policy
     return result
 
 
 def _average(policy: Array, reward: Array) -> Array:
     """Return Σ_a π(a|s) reward(s,a), for actions or pairs of them, shape (S,)."""
-    result: Array = np.vecdot(policy.reshape(len(policy), -1), reward.reshape(len(policy), -1))
+    if policy.ndim == 3:
+        policy, reward = policy.reshape(len(policy), -1), reward.reshape(len(policy), -1)
+    result: Array = np.vecdot(policy, reward)
     return result
 
 

@@ -113,7 +113,8 @@ class MirrorStep:
             else:
                 new = project(policy - scale * slope)
             moved.append(new)
-            squares += float((((policy - new) / scale) ** 2).sum())
+            move = (policy - new) / scale
+            squares += float(np.vdot(move, move))
         return tuple(moved), squares**0.5, 0
 
 
