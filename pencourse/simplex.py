@@ -30,6 +30,27 @@ def checked_policy(policy: Array, n_states: int, n_actions: int) -> Array:
     return checked_distributions("policy", policy, (n_states, n_actions))
 
 
+SMALLEST = 1e-300  # a probability that has a logarithm
+
+
+def exponentiated(policy: Array, step: Array) -> Array:
+    """Return the rows proportional to policy · exp(step): the mirror step of the entropy; no entry below 1e-300.
+
+    Parameters
+    ----------
+    policy, step : array (..., A)
+        The policy's entries are above 0.
+
+    Returns
+    -------
+    array (..., A)
+    """
+    logs = np.log(policy) + step
+    weight = np.maximum(np.exp(logs - logs.max(axis=-1, keepdims=True)), SMALLEST)
+    result: Array = weight / weight.sum(axis=-1, keepdims=True)
+    return result
+
+
 def project(point: Array, floor: float = 0.0) -> Array:
     """Project rows onto the simplex in the Euclidean norm: argmin_{u ∈ Δ, u ≥ floor} ‖u − point‖₂.
 

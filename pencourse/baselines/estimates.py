@@ -11,6 +11,7 @@ policy in hand. An estimate of 0 may turn into something else in the next iterat
 import numpy as np
 
 from ..bilevel import (
+    NEVER,
     BilevelProblem,
     CheckedProblem,
     Objective,
@@ -28,16 +29,13 @@ from ..planning import Plan, greedy, solve
 from ..sampling import roll_out, tally
 from ..typing import Array
 from ..validation import checked_count
-from .hypergradient import Hypergradient, descend
-
-NEVER = -1.0  # a tolerance that no gradient mapping is below
+from .hypergradient import Hypergradient, descend, response_weights
 
 
 def _at(problem: CheckedProblem, x: Array, plan: Plan) -> tuple[Objective, Array]:
     """Return f at the plan's policy and the weights u = D ∂f/∂y, shape (S, A)."""
     objective = problem.upper_objective(x, plan.evaluation, None)
-    derivative = plan.mdp.regularizer.maximizer_derivative
-    return objective, derivative(plan.policy, objective.policy_gradient, plan.mdp.temperature)
+    return objective, response_weights(plan, objective)
 
 
 def _finished(problem: CheckedProblem, x: Array, objective: Objective, plan: Plan, mass: Array) -> Hypergradient:

@@ -95,7 +95,7 @@ def hypergradient(
     best = _solution(model, initial_value)
     at = best.evaluation
     objective = problem.upper_objective(x, at, rng)
-    response = Term(at.action_value_adjoint(_response_weights(best, objective)), best.value)
+    response = Term(at.action_value_adjoint(response_weights(best, objective)), best.value)
     return Hypergradient(objective.value, upper_derivative(problem, x, objective, [response]), objective, best)
 
 
@@ -111,7 +111,7 @@ def _soft_solves(best: Plan | Equilibrium) -> int:
     return best.iterations + 2 if isinstance(best, Equilibrium) else 1
 
 
-def _response_weights(best: Plan | Equilibrium, objective: Objective) -> Array:
+def response_weights(best: Plan | Equilibrium, objective: Objective) -> Array:
     """Return u with Σ ∂f/∂y dy* = Σ u dQ*, shaped like Q*."""
     if isinstance(best, Equilibrium):
         first, second = objective.policy_gradients

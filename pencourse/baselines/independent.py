@@ -5,7 +5,17 @@ from itertools import islice
 
 import numpy as np
 
-from ..bilevel import BilevelProblem, Run, State, checked, default_step, record, refuse_unregularised, upper_derivative
+from ..bilevel import (
+    NEVER,
+    BilevelProblem,
+    Run,
+    State,
+    checked,
+    default_step,
+    record,
+    refuse_unregularised,
+    upper_derivative,
+)
 from ..cases import stated
 from ..evaluation import Evaluation
 from ..models import StackelbergGame
@@ -110,4 +120,4 @@ def independent_gradient(
     states = independent_states(
         problem, step=step, lower_step=lower_step, lower_steps=lower_steps, start=start, rng=rng
     )
-    return record(states, iterations, tolerance=-1.0, progress=progress)  # at 0 the policies may still move
+    return record(states, iterations, tolerance=NEVER, progress=progress)

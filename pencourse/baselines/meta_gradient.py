@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..bilevel import (
+    NEVER,
     BilevelProblem,
     Run,
     State,
@@ -19,6 +20,7 @@ from ..cases import stated
 from ..evaluation import checked_policies, evaluation_of, uniform_policies
 from ..models import StackelbergGame
 from ..regularizers import centered
+from ..simplex import SMALLEST, exponentiated
 from ..typing import Array
 from ..validation import checked_positive
 
@@ -40,7 +42,7 @@ def meta_gradient_states(
     policies = None
     if initial_policy is not None:
         given = checked_policies(problem.lower_model(x), initial_policy)
-        policies = tuple(np.maximum(policy, 1e-300) for policy in given)  # it needs a logarithm
+        policies = tuple(np.maximum(policy, SMALLEST) for policy in given)  # it needs a logarithm
     solves = 0
     while True:
         model = problem.lower_model(x)
@@ -51,9 +53,7 @@ def meta_gradient_states(
         learned = []
         for policy, gain, sign in zip(policies, at.marginal(at.action_value), SIGNS, strict=False):
             push = sign * gain - model.temperature * model.regularizer.gradient(policy)
-            logs = np.log(policy) + size * push
-            new = np.maximum(np.exp(logs - logs.max(axis=1, keepdims=True)), 1e-300)
-            learned.append(new / new.sum(axis=1, keepdims=True))
+            learned.append(exponentiated(policy, size * push))
         after = evaluation_of(model, tuple(learned))
         objective = problem.upper_objective(x, after, rng)
         # What f owes to the change of the players' Q: each learns from its own, the other's policy held fixed.
@@ -140,4 +140,4 @@ def meta_gradient(
         initial_policy=initial_policy,
         rng=rng,
     )
-    return record(states, iterations, tolerance=-1.0, progress=progress)  # at 0 the policies may still move
+    return record(states, iterations, tolerance=NEVER, progress=progress)

@@ -4,7 +4,7 @@ min over x ∈ X and policies y of f(x, y)   subject to   y ∈ argmax_π V^π(�
 """
 
 from .check import check_problem
-from .history import Run, State, record
+from .history import NEVER, Run, State, record
 from .problem import (
     BilevelProblem,
     CheckedProblem,
@@ -18,6 +18,7 @@ from .problem import (
 )
 
 __all__ = [
+    "NEVER",
     "BilevelProblem",
     "CheckedProblem",
     "Objective",

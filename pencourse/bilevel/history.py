@@ -69,6 +69,7 @@ class Run:
     history: Any
 
 
+NEVER = -1.0  # a tolerance for methods whose gradient mapping may be 0 on the way: no mapping is below it
 NUMBERS = [entry.name for entry in fields(State) if entry.name not in {"upper", "lower"}]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..bilevel import CheckedProblem, State, default_step, refuse_unregularised, upper_derivative
 from ..evaluation import evaluation_of, uniform_policies
-from ..models import MDP, ZeroSumGame
+from ..models import ZeroSumGame
 from ..typing import Array
 from .steps import MakePenalty, Move, Policies
 
@@ -41,7 +41,8 @@ def pbrl_states(
         refuse_unregularised(model)
         if isinstance(model, ZeroSumGame) and policies is None:
             policies = uniform_policies(model)
-        best, oracle_solves = oracle(model, *_faced(model, policies))
+        # In a game what is best is an answer to the policies.
+        best, oracle_solves = oracle(model, *(policies or () if isinstance(model, ZeroSumGame) else ()))
         policies = (best.policy,) if policies is None else policies
         moved, length, move_solves = move(x, model, best, policies, weight)
         solves += oracle_solves + move_solves
@@ -69,11 +70,6 @@ def pbrl_states(
             penalty_weight=weight,
         )
         x, policies = new_x, moved
-
-
-def _faced(model: MDP | ZeroSumGame, policies: Policies | None) -> Policies:
-    """Return what the oracle has to answer: the policies in a game, nothing in an MDP."""
-    return policies if isinstance(model, ZeroSumGame) and policies is not None else ()
 
 
 def _length(vector: Array) -> float:

@@ -14,10 +14,8 @@ from ..evaluation import Evaluation, evaluation_of
 from ..models import MDP, ZeroSumGame, response_mdp
 from ..penalties import AnyPenalty
 from ..planning import Plan, mirror_descent, solve
-from ..simplex import project
+from ..simplex import SMALLEST, exponentiated, project
 from ..typing import Array
-
-SMALLEST = 1e-300  # a probability that has a logarithm
 
 MakePenalty = Callable[..., AnyPenalty]
 Generator = np.random.Generator | None
@@ -107,9 +105,7 @@ class MirrorStep:
             own = np.where(own > 0, own, 1.0)  # no weight, no penalty: there f's slope alone moves the row
             scale = self.size / (weight * model.temperature * own[:, None])
             if entropic:
-                logs = np.log(policy) - scale * slope
-                new = np.maximum(np.exp(logs - logs.max(axis=1, keepdims=True)), SMALLEST)
-                new /= new.sum(axis=1, keepdims=True)
+                new = exponentiated(policy, -scale * slope)
             else:
                 new = project(policy - scale * slope)
             moved.append(new)

@@ -48,15 +48,9 @@ class StackelbergGame:
     regularizer: Regularizer = field(default_factory=Entropy)
 
     def __post_init__(self) -> None:
-        transition = checked_distributions("transition", self.transition, (None, None, None, None))
-        n_states, n_leader, n_follower, n_next = transition.shape
-        if n_next != n_states:
-            raise ValueError(f"transition has shape {transition.shape}; allowed is (S, L, F, S), both S equal.")
-        put = object.__setattr__
-        put(self, "transition", transition)
+        shape = check_dynamics(self, "L, F")
         for name in ("leader_reward", "follower_reward"):
-            put(self, name, checked_array(name, getattr(self, name), (n_states, n_leader, n_follower)))
-        check_dynamics(self, n_states)
+            object.__setattr__(self, name, checked_array(name, getattr(self, name), shape))
 
     @property
     def n_states(self) -> int:
@@ -110,14 +104,7 @@ class ZeroSumGame(Model):
     regularizer: Regularizer = field(default_factory=Entropy)
 
     def __post_init__(self) -> None:
-        transition = checked_distributions("transition", self.transition, (None, None, None, None))
-        n_states, n_first, n_second, n_next = transition.shape
-        if n_next != n_states:
-            raise ValueError(f"transition has shape {transition.shape}; allowed is (S, A, B, S), both S equal.")
-        put = object.__setattr__
-        put(self, "transition", transition)
-        put(self, "reward", checked_array("reward", self.reward, (n_states, n_first, n_second)))
-        check_dynamics(self, n_states)
+        object.__setattr__(self, "reward", checked_array("reward", self.reward, check_dynamics(self, "A, B")))
 
     @property
     def n_actions(self) -> tuple[int, int]:

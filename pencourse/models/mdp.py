@@ -24,13 +24,21 @@ class ConvergenceError(RuntimeError):
         return type(self), (self.solver, self.residual, self.tolerance, self.iterations)
 
 
-def check_dynamics(model: Any, n_states: int) -> None:
-    """Check what all models share: γ, ρ and τ."""
-    put = object.__setattr__
+def check_dynamics(model: Any, actions: str) -> tuple[int, ...]:
+    """Check what all models share, P, γ, ρ and τ; return the shape of P without the next state.
+
+    `actions` names the axes between the two states, "A" or "A, B", for the message.
+    """
+    put = object.__setattr__  # the door of a frozen dataclass
+    kernel = checked_distributions("transition", model.transition, (None,) * (3 + actions.count(",")))
+    if kernel.shape[-1] != kernel.shape[0]:
+        raise ValueError(f"transition has shape {kernel.shape}; allowed is (S, {actions}, S), both S equal.")
+    put(model, "transition", kernel)
     allowed = "0 <= discount < 1"
     put(model, "discount", checked_number("discount", model.discount, 0.0, 1.0, allowed=allowed, open_high=True))
-    put(model, "initial", checked_distributions("initial", model.initial, (n_states,)))
+    put(model, "initial", checked_distributions("initial", model.initial, kernel.shape[:1]))
     put(model, "temperature", _checked_temperature(model.temperature))
+    return kernel.shape[:-1]
 
 
 def _checked_temperature(temperature: float) -> float:
@@ -126,14 +134,7 @@ class MDP(Model):
     regularizer: Regularizer = field(default_factory=Entropy)
 
     def __post_init__(self) -> None:
-        transition = checked_distributions("transition", self.transition, (None, None, None))
-        n_states, n_actions, n_next = transition.shape
-        if n_next != n_states:
-            raise ValueError(f"transition has shape {transition.shape}; allowed is (S, A, S), both S equal.")
-        put = object.__setattr__  # the door of a frozen dataclass
-        put(self, "transition", transition)
-        put(self, "reward", checked_array("reward", self.reward, (n_states, n_actions)))
-        check_dynamics(self, n_states)
+        object.__setattr__(self, "reward", checked_array("reward", self.reward, check_dynamics(self, "A")))
 
     @property
     def n_actions(self) -> int:
