@@ -66,7 +66,7 @@ class Model:
     @property
     def scale(self) -> float:
         """max|r| + τ max|h|, the unit in which tolerances are meant: max|r| + τ log A with the entropy; never 0."""
-        bound = self.temperature * self.regularizer.bound(int(np.max(self.n_actions)))
+        bound = self.temperature * self.regularizer.bound(max(self.reward.shape[1:]))
         return float(np.abs(self.reward).max() + bound) or 1.0
 
     def with_reward(self, reward: Array) -> Self:
