@@ -6,6 +6,7 @@ from conftest import draw_mdp
 from problems import accepted
 
 from pencourse import MDP, StackelbergGame, evaluate, follower_mdp, hypergradient, leader_return, worlds
+from pencourse.bilevel import Term
 from pencourse.cases import reward_shaping, stackelberg
 from pencourse.regularizers import SquaredNorm
 from pencourse.simplex import random_policy, uniform_policy
@@ -53,6 +54,37 @@ def test_both_cases_pass_the_check(branching):
     features, true_reward = rng.normal(size=(6, 3, 2)), rng.normal(size=(6, 3))
     problem = reward_shaping.problem(mdp, features, true_reward=true_reward, cost=0.3)
     assert len(accepted(problem)) == 6
+
+
+@pytest.fixture
+def two_cases():
+    """A Stackelberg game and reward shaping with a true reward of its own, each with a point of X."""
+    game, x, _ = draw_game(9)
+    rng = np.random.default_rng(9)
+    features, true_reward = rng.normal(size=(6, 3, 2)), rng.normal(size=(6, 3))
+    shaping = reward_shaping.problem(draw_mdp(9), features, true_reward=true_reward, cost=0.3)
+    return (stackelberg.problem(game), x), (shaping, np.array([0.4, -0.1]))
+
+
+def test_what_is_pulled_back_of_several_terms_is_the_sum(two_cases):
+    """A linear form, whatever reward each term means (THEORY T5); `check_problem` gives one term at a time."""
+    rng = np.random.default_rng(0)
+    for problem, x in two_cases:
+        shape = problem.lower_model(x).reward.shape
+        terms = [Term(rng.normal(size=shape), rng.normal(size=shape[0]), kind) for kind in ("lower", "upper", "lower")]
+        alone = [problem.pull_back(x, [term]) for term in terms]
+        assert np.allclose(problem.pull_back(x, terms), sum(alone)) and np.abs(alone[0]).max() > 0.1
+
+
+def test_the_upper_reward_is_the_one_that_f_counts(two_cases):
+    """f = −V_u + c(x), V_u by its definition: what exact partial minimisation builds on (THEORY T7)."""
+    for problem, x in two_cases:
+        model = problem.lower_model(x)
+        y = random_policy(np.random.default_rng(1), *model.reward.shape)
+        chain = np.eye(model.n_states) - 0.9 * np.einsum("sa,sat->st", y, model.transition)
+        value = np.linalg.solve(chain, (y * problem.upper_reward(x)).sum(axis=1))
+        cost = 0.15 * (x @ x) if x.ndim == 1 else 0.0
+        assert np.isclose(problem.upper_objective(x, evaluate(model, y)).value, cost - model.initial @ value)
 
 
 def test_the_leaders_start_is_uniform_and_the_projection_gives_policies():

@@ -24,7 +24,7 @@ from pencourse import (
 from pencourse.baselines import independent_gradient
 from pencourse.bilevel import Objective, minus_return
 from pencourse.cases import stackelberg
-from pencourse.simplex import random_policy, uniform_policy
+from pencourse.simplex import project, random_policy, uniform_policy
 
 PENALTIES = (value_penalty, bellman_penalty)
 
@@ -203,6 +203,44 @@ def test_pbrl_ends_where_the_penalized_objective_is_stationary(penalty, regulari
         for share in ((1e-3, 0), (0, 1e-3), (1e-3, 1e-3)):
             moved = penalized(x + share[0] * (to_x - x), run.lower + share[1] * (to_y - run.lower))
             assert moved >= here - 1e-6
+
+
+@pytest.mark.parametrize("penalty", ["value", "bellman"])
+@pytest.mark.parametrize("update", ["mirror, entropy", "mirror, squared norm", "projection"])
+def test_one_iteration_and_its_gradient_mapping_by_hand(penalty, update):
+    """y⁺ with β = η/λ or, in the mirror step, η/(λτw(s)), and ‖G‖² = ‖x − x⁺‖²/α² + Σ_s ‖y_s − y_s⁺‖²/β(s)².
+
+    ρ is 0 in five states, where the Bellman penalty has no weight w: there β is η/(λτ).
+    """
+    game = draw_game(0, regularizer=SquaredNorm() if "squared" in update else None)
+    problem, weight, alpha, eta = stackelberg.problem(replace(game, initial=np.eye(6)[0])), 7.0, 1e-3, 0.05
+    x, y = (0.5 * random_policy(np.random.default_rng(k), 6, 3) + 1 / 6 for k in range(2))
+    at = evaluate(problem.lower_model(x), y)
+    gap = dict(zip(("value", "bellman"), PENALTIES, strict=True))[penalty](at.mdp, at)
+    f = problem.upper_objective(x, at)
+    slope = f.policy_gradient + weight * gap.policy_gradient
+    gradient = problem.pull_back(x, [*f.terms, *(term.scaled(weight) for term in gap.terms)])
+    own = 0.1 * np.where(gap.weight > 0, gap.weight, 1.0) if "mirror" in update else np.ones(6)
+    beta = eta / (weight * own[:, None])
+    new = y * np.exp(-beta * slope) if "entropy" in update else project(y - beta * slope)
+    run = pbrl(
+        problem,
+        penalty=penalty,
+        penalty_weight=weight,
+        update=update.split(",")[0],
+        step=alpha,
+        policy_step=eta,
+        policy_floor=0.0,
+        start=x,
+        initial_policy=y,
+        continuation=0,
+        simultaneous=True,
+        iterations=1,
+    )
+    assert np.allclose(run.lower, new / new.sum(axis=1, keepdims=True), rtol=0, atol=1e-9)
+    assert np.allclose(run.upper, project(x - alpha * gradient), rtol=0, atol=1e-9)
+    in_x, in_y = (x - run.upper) / alpha, (y - run.lower) / beta
+    assert np.isclose(run.history["gradient_mapping"][0], np.hypot(np.linalg.norm(in_x), np.linalg.norm(in_y)))
 
 
 def test_pbrl_with_a_large_weight_stays_at_a_local_optimum_of_the_hyper_objective():

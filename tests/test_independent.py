@@ -49,6 +49,8 @@ def test_the_record():
     assert np.isclose(run.history["hyper_objective"].iloc[-1], -answer.leader_return)
     at = evaluate(follower_mdp(game, run.upper), run.lower)
     assert np.isclose(run.penalty, game.initial @ answer.follower_value - at.expected_return)
+    moved = independent_gradient(game, iterations=1, step=0.01)  # its first step, in units of the gradient
+    assert np.isclose(moved.history["gradient_mapping"][0], np.linalg.norm(moved.upper - 1 / 3) / 0.01)
     slow = independent_gradient(game, iterations=20, lower_step=0.01)
     assert slow.penalty > 10 * run.penalty >= 0
 

@@ -47,7 +47,8 @@ def with_ties(game):
 def test_ties_are_broken_for_or_against_the_leader(seed):
     game = draw_game(seed)
     x = random_policy(np.random.default_rng(seed), 4, 2)
-    for kind in (game, with_ties(game)):
+    # The last follower wants nothing, so that it is between futures that its ties have to be broken.
+    for kind in (game, with_ties(game), replace(game, follower_reward=np.zeros((4, 2, 3)))):
         low, high = by_enumeration(kind, x)
         for ties, expected in (("leader", high), ("against", low)):
             answer = best_response(kind, x, ties=ties)
