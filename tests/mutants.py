@@ -17,6 +17,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -28,9 +29,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import slices
+
 ROOT = Path(__file__).resolve().parents[1]
 LIST = ROOT / "tests" / "mutations.toml"
 SECONDS = 300  # one mistake may take; a loop without end is a mistake that survives
+THEORY = {
+    "T0": "models, returns, visits",
+    "T1": "regularised MDPs",
+    "T2": "value and Bellman penalty",
+    "T3": "penalised against bilevel problem",
+    "T4": "landscape",
+    "T5": "gradients",
+    "T6": "PBRL",
+    "T7": "exact partial minimisation",
+    "T8": "exact Stackelberg",
+    "T9": "RLHF",
+    "T10": "zero-sum, Nikaido-Isoda",
+}  # an entry on one of these says so first
 CAUGHT = ("AssertionError", "Failed")  # `Failed` is pytest's, where an error that should be raised is not
 
 # A fresh process for each mistake, which does not wait again for what it imports: it is forked from one that has all
@@ -107,16 +123,32 @@ def main(arguments: list[str] | None = None) -> int:
         if troubles:
             print("The unbroken package does not pass:", *troubles, sep="\n  ")
             return 1
-        survivors = 0
+        survivors: list[Mutation] = []
         for mutation, (seconds, complaints) in zip(mutations, pool.map(judge, mutations), strict=True):
             watched = len(mutation.certificates) + len(mutation.tests)
             verdict = "SURVIVES" if complaints else f"caught by {watched}"
             print(f"{verdict:12} {seconds:5.1f} s  {mutation.file.removeprefix('pencourse/'):16} {mutation.breaks}")
             for complaint in complaints:
                 print(f"{'':22}{complaint}")
-            survivors += bool(complaints)
-    print(f"{len(mutations)} mistakes, {survivors} survive; {time.perf_counter() - began:.0f} s")
-    return int(survivors > 0)
+            survivors += [mutation] if complaints else []
+    print(table(mutations, survivors))
+    print(f"{len(mutations)} mistakes, {len(survivors)} survive; {time.perf_counter() - began:.0f} s")
+    return int(bool(survivors))
+
+
+def table(mutations: Iterable[Mutation], survivors: list[Mutation]) -> str:
+    """Count the mistakes, and those that are caught, for each part of the theory and for all else."""
+    parts: dict[str, list[Mutation]] = {name: [] for name in [*THEORY, ""]}
+    for mutation in mutations:
+        first = re.match(r"T\d+\b", mutation.breaks)
+        parts[first.group() if first else ""].append(mutation)
+    lines = [f"{'formulas of':38} mistakes  caught  certificates  tests"]
+    for name, found in parts.items():
+        caught = sum(mutation not in survivors for mutation in found)
+        noticing = [len({n for m in found for n in getattr(m, kind)}) for kind in ("certificates", "tests")]
+        title = f"{name:3} {THEORY[name]}" if name else "all else: solvers, baselines, commands"
+        lines.append(f"{title:38} {len(found):8} {caught:7} {noticing[0]:13} {noticing[1]:6}")
+    return "\n".join(lines)
 
 
 def unbroken(mutations: Iterable[Mutation], notebook: str | None) -> list[str]:
@@ -209,7 +241,7 @@ def _text(error: BaseException | None) -> str:
 
 
 def _run_notebook(path: Path, wanted: list[str]) -> dict[str, str]:
-    """Run a lesson's cells in order until the last of the certificates wanted; return an outcome for each.
+    """Run a lesson's certificates wanted, and what they need of the cells before; return an outcome for each.
 
     Sliders are left out, and pictures are drawn but not stored. A cell that fails does not stop the ones after it: a
     picture may well need what a broken certificate did not define. What has failed before is told of a certificate
@@ -226,28 +258,23 @@ def _run_notebook(path: Path, wanted: list[str]) -> dict[str, str]:
     if not path.is_file():
         return dict.fromkeys(wanted, f"there is no notebook {path.name}")
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    cells = [cell for cell in cells if "slider" not in cell.metadata.get("tags", [])]
     outcomes = dict.fromkeys(wanted, "there is no such cell")
-    left = [identifier for identifier in wanted if any(cell.id == identifier for cell in cells)]
+    first = slices.needed([cell.source for cell in cells], [n for n, cell in enumerate(cells) if cell.id in wanted])
     matplotlib.use("Agg")
     pencourse.plots.show = lambda figure, alt: plt.close(figure)
     shell, before = InteractiveShell.instance(), ""
     shell.reset(new_session=True)
     shell.showtraceback = lambda *_, **__: None  # a failing cell is what we hope for
     os.chdir(path.parent)
-    for cell in cells:
-        tags = cell.metadata.get("tags", [])
-        if not left:
-            break
-        if "slider" in tags:
-            continue
+    for cell in (cells[n] for n in first):
         with capture_output():
             result = shell.run_cell(cell.source, store_history=False)
         error = result.error_before_exec or result.error_in_exec
         said = _named(error)
-        if cell.id in left:
-            left.remove(cell.id)
+        if cell.id in wanted:
             outcomes[cell.id] = said if said in CAUGHT else f"{said}{_text(error)}{before}"
-        elif error is not None and "certificate" not in tags and not before:
+        elif error is not None and "certificate" not in cell.metadata.get("tags", []) and not before:
             before = f", after cell {cell.id} ended in {said}{_text(error)}"
     return outcomes
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import mutants
 import nbformat
 import pytest
+import slices
 
 ROOT = Path(__file__).resolve().parents[1]
 MUTATIONS = mutants.read()
@@ -53,6 +54,16 @@ def test_every_mistake_stands_once():
         assert not same, f"{first.breaks!r} and {second.breaks!r} are one mistake; name all that notice it in one entry"
 
 
+def test_the_table_counts_each_part_of_the_theory():
+    counted = [
+        line.split() for line in mutants.table(MUTATIONS, [m for m in MUTATIONS if "T10" in m.breaks][:1]).splitlines()
+    ]
+    assert [row[0] for row in counted[1:-1]] == list(mutants.THEORY)
+    mistakes, caught = ([int(row[k]) for row in counted[1:]] for k in (-4, -3))
+    assert sum(mistakes) == len(MUTATIONS) and min(mistakes) >= 3
+    assert [a - b for a, b in zip(mistakes, caught, strict=True)] == [0] * 10 + [1, 0]
+
+
 def test_the_runner_refuses_what_cannot_be_planted(tmp_path):
     (tmp_path / "pencourse").mkdir()
     (tmp_path / "pencourse" / "m.py").write_text("a = 1\na = 1\n")
@@ -69,7 +80,7 @@ LESSON = {
     "certificate-one": "assert pc.simplex.uniform_policy(1, 2)[0, 0] == 0.5\nfound = 1",
     "certificate-two": "assert pc.MDP is not None\nassert found == 1",
     "between": "half = pc.simplex.uniform_policy(1, 2)[0, 0]\n1 // int(4 * half - 1)",
-    "certificate-three": "assert True",
+    "certificate-three": "assert half > 0",
 }
 
 
@@ -121,6 +132,26 @@ def test_the_runner_tells_a_failed_assertion_from_all_else(stand_in):
     _, (unplanted,) = mutants.judge(mutants.Mutation("x", "pencourse/simplex.py", "nowhere", "there"))
     assert unplanted == "its old text stands 0 times in pencourse/simplex.py; allowed is once"
     assert mutants.judge(planted("2.0 / n_actions)"))[1] == ["it names neither a certificate nor a test"]
+
+
+def test_a_certificate_runs_with_the_cells_it_needs_and_no_others():
+    cells = [
+        "import numpy as np\nrng = np.random.default_rng(0)",
+        "def twice(x):\n    return scale * x",  # scale comes later
+        "scale = 2",
+        "picture = [twice(k) for k in range(3)]",
+        "table = {}\nfor name in ('a', 'b'):\n    total = 0\n    table[name] = total",
+        "table['c'] = rng.random()",
+        "total = 1\ntable.update(d=total)",
+        "if total > 1:\n    scale = 3",
+        "assert twice(1) == 2",
+        "assert len(table) == 4",
+        "table['e'] = rng.random()",
+        "k = 5\nassert sum(k for k in range(3)) == 3 and k == 5",
+    ]
+    for wanted, others in ((8, [1, 2, 4, 6, 7]), (9, [0, 4, 5, 6]), (10, [0, 4, 5]), (11, [])):
+        assert slices.needed(cells, [wanted]) == [*others, wanted]
+    assert slices.needed(cells, [9, 11]) == [0, 4, 5, 6, 9, 11]
 
 
 def test_a_loop_without_end_is_ended(stand_in, monkeypatch):
