@@ -15,6 +15,7 @@ from pencourse import (
     exact,
     hypergradient,
     hypergradient_descent,
+    leader_return,
     pbrl,
     pbrl_partial,
     solve,
@@ -334,6 +335,16 @@ def test_continuation_runs_to_the_last_weight_and_to_the_models_temperature():
     assert (small.history["penalty_weight"] == 0.5).all()
     model = stackelberg.problem(game).lower_model(run.upper)
     assert np.isclose(value_penalty(model, run.lower).value, run.penalty)  # the end is at the model's own τ
+
+
+def test_it_starts_at_the_lower_levels_answer_at_the_first_temperature():
+    """y₁ = π̂(x₁) (THEORY T6), at 3τ where continuation begins, unless another temperature is given."""
+    game, x = draw_game(5), uniform_policy(6, 3)
+    model = stackelberg.problem(game).lower_model(x)
+    for options, temperature in (({"continuation": 0}, 0.1), ({}, 0.3), ({"initial_temperature": 0.8}, 0.8)):
+        run = pbrl(game, iterations=4, simultaneous=True, **options)
+        answer = solve(model.with_temperature(temperature)).policy
+        assert np.isclose(-run.history["objective"][0], leader_return(game, x, answer), rtol=0, atol=1e-8)
 
 
 def test_the_default_step_moves_the_most_pushed_coordinate_by_a_third_or_so():
