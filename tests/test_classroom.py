@@ -3,6 +3,7 @@
 All submissions of problem set 01 are graded by one run of the command, so that each is graded beside the others.
 """
 
+import argparse
 import ast
 import contextlib
 import html
@@ -10,8 +11,10 @@ import importlib
 import inspect
 import io
 import json
+import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from copy import deepcopy
@@ -396,6 +399,14 @@ def test_public_numbers_are_worth_nothing_in_a_class(own_copy):
             ps01.return_weights(tabled, seed=seed)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the rights of a folder that a container mounts")
+def test_a_copy_is_for_its_owner(monkeypatch, tmp_path):
+    monkeypatch.setattr(class_copy.repository, "solutions", list)
+    arguments = argparse.Namespace(out=str(tmp_path / "class"), seed="20260917-4711", names=[])
+    assert class_copy.class_copy(arguments) == 0
+    assert stat.S_IMODE((tmp_path / "class").stat().st_mode) == 0o700
+
+
 def test_a_copy_is_not_written_over(own_copy):
     with pytest.raises(SystemExit, match="is there already"):
         command_line.main(["class-copy", "--seed", "1", "--out", str(own_copy)])
@@ -418,13 +429,15 @@ def f(x: int, y):
     total = x * y + np.sum(x)  # why
     for k in range(3):
         total += k * x[k] - y[k]
-    return total
+    return total / (2 + y.sum())
 """
     two = one.replace("total", "result").replace("x", "a").replace(": int", "").replace("Say", "Do").replace("f(", "g(")
     three = one.replace("- y", "+ y")
     first, second, third = (dict(inside.fingerprints(ast.parse(code))) for code in (one, two, three))
     assert first["f"] == second["g"] != third["f"]
-    assert not dict(inside.fingerprints(ast.parse("def short(x):\n    return x + 1")))
+    short = "def flip(discount, found, laid_off, ended, pay):\n"
+    short += "    return discount * (found - laid_off) * pay / (1 - discount + discount * (found + ended))"
+    assert not dict(inside.fingerprints(ast.parse(short)))  # there is no other way to write it
 
 
 def test_cells_are_read_before_they_run():
@@ -451,6 +464,19 @@ def test_names_that_a_task_forbids_are_seen_from_outside():
         answers.start()
         assert judge.Answer(answers, "f", 0.0).__code__.co_names == ("pc", "solve")
         assert judge.Answer(answers, "g", 0.0).__code__.co_names == ()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="another user is asked for in the container only")
+def test_another_user_reads_the_cells_that_only_root_reads(monkeypatch, tmp_path):
+    """The container's recipe takes the commands away from all but root, and a copy of one of them runs the cells."""
+    private = tmp_path / "cells.py"
+    shutil.copy(inside.__file__, private)
+    private.chmod(0o600)
+    monkeypatch.setattr(inside, "__file__", str(private))
+    with student.Student([], student.Limits()) as answers:
+        answers.start()
+        modes = [path.stat().st_mode for path in (answers._folder, answers._folder / "cells.py")]
+    assert all(mode & stat.S_IROTH for mode in modes)
 
 
 def test_what_is_not_the_students_fault_is_no_score(course, monkeypatch, tmp_path):

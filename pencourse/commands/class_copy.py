@@ -42,7 +42,7 @@ def class_copy(arguments: argparse.Namespace) -> int:
         sys.exit("Choose a seed that only you know: make class-copy SEED=…")
     if len(arguments.seed) < SHORT:
         print("A short seed can be found from the visible tests, by trying all: take one of a dozen digits or more.")
-    copy.mkdir(parents=True, exist_ok=True)
+    copy.mkdir(mode=0o700, parents=True, exist_ok=True)  # the container mounts it without the folder around it
     shutil.copy(root / "nbgrader_config.py", copy)
     failed = False
     for source in repository.select(repository.solutions(), arguments.names):

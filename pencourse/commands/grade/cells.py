@@ -17,7 +17,7 @@ from types import CodeType
 from typing import Any, BinaryIO
 
 LARGEST = 16_000_000  # bytes of one result
-SMALL = 40  # nodes; a shorter function is written alike by many who never saw each other
+SMALL = 60  # nodes; a shorter function is written alike by many who never saw each other
 
 
 def fingerprints(tree: ast.AST) -> Iterator[tuple[str, str]]:
