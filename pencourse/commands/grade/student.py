@@ -144,7 +144,7 @@ class Student:
         copied = shutil.ignore_patterns("checks", "commands", "__main__.py")
         shutil.copytree(PACKAGE, self._folder / "pencourse", ignore=copied)
         (self._folder / "pencourse" / "checks.py").write_text(NO_CHECKS, encoding="utf-8")
-        shutil.copyfile(inside.__file__, self._folder / "cells.py")  # not its rights: in the container only root reads it
+        shutil.copyfile(inside.__file__, self._folder / "cells.py")  # without its rights: root's in the container
         home = str(self._folder / "home")
         os.mkdir(home)
         if self.limits.user is not None:
