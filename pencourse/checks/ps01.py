@@ -13,16 +13,8 @@ from ..models import MDP
 from ..planning import optimality_operator, solve
 from ..simplex import random_policy, uniform_policy
 from ..typing import Array
-from ..worlds import random_mdp
 from . import Instance, Mistake, Task
-
-
-def _garnet(rng: np.random.Generator, n_states: int, n_actions: int, discount: float) -> MDP:
-    """Draw a sparse model with rewards of both signs and a start that is not uniform."""
-    mdp = random_mdp(rng, n_states, n_actions, discount, branching=min(2, n_states))
-    reward = rng.normal(size=(n_states, n_actions))
-    return MDP(mdp.transition, reward, discount, rng.dirichlet(np.ones(n_states)))
-
+from .shared import garnet
 
 # Task 1: weights that price every reward table.
 
@@ -64,11 +56,11 @@ def _without_kernel(transition: Array, policy: Array, initial: Array, discount: 
 
 def _draw_weights(rng: np.random.Generator) -> Iterator[Instance]:
     for n_states, n_actions, discount in ((4, 3, 0.9), (7, 2, 0.97)):
-        mdp = _garnet(rng, n_states, n_actions, discount)
+        mdp = garnet(rng, n_states, n_actions, discount)
         policy = random_policy(rng, n_states, n_actions)
         label = f"a model with {n_states} states, {n_actions} actions and γ = {discount}"
         yield Instance(label, (mdp.transition, policy, mdp.initial, discount))
-    mdp = _garnet(rng, 5, 3, 0.8)
+    mdp = garnet(rng, 5, 3, 0.8)
     fixed = np.eye(3)[rng.integers(3, size=5)]
     yield Instance("a deterministic policy", (mdp.transition, fixed, mdp.initial, 0.8))
     start = np.eye(5)[rng.integers(5)]
@@ -135,9 +127,9 @@ def _undiscounted_change(mdp: MDP, value: Array) -> float:
 
 def _draw_bound(rng: np.random.Generator) -> Iterator[Instance]:
     for n_states, n_actions, discount in ((4, 3, 0.9), (6, 2, 0.6)):
-        mdp = _garnet(rng, n_states, n_actions, discount)
+        mdp = garnet(rng, n_states, n_actions, discount)
         yield Instance(f"a random V and γ = {discount}", (mdp, 3 * rng.normal(size=n_states)))
-    mdp = _garnet(rng, 5, 3, 0.8)
+    mdp = garnet(rng, 5, 3, 0.8)
     yield Instance("V = 0", (mdp, np.zeros(5)))
     yield Instance("the value of a policy", (mdp, evaluate(mdp, random_policy(rng, 5, 3)).value))
     yield Instance("a V far above V*", (mdp, solve(mdp).value + 20 + rng.random(5)))
@@ -235,7 +227,7 @@ def _with_twins(mdp: MDP, best: Array) -> MDP:
 
 def _side_room(rng: np.random.Generator, discount: float) -> MDP:
     """Draw a model whose last state is never entered and never left, with a good and a bad action there."""
-    inner = _garnet(rng, 4, 2, discount)
+    inner = garnet(rng, 4, 2, discount)
     transition = np.zeros((5, 2, 5))
     transition[:4, :, :4] = inner.transition
     transition[4, :, 4] = 1.0
@@ -245,7 +237,7 @@ def _side_room(rng: np.random.Generator, discount: float) -> MDP:
 
 def _draw_optimal(rng: np.random.Generator) -> Iterator[Instance]:
     tight = 1e-6
-    mdp = _garnet(rng, 6, 3, 0.9)
+    mdp = garnet(rng, 6, 3, 0.9)
     best = solve(mdp).policy
     yield Instance("an optimal policy", (mdp, best, tight))
     yield Instance("a random policy", (mdp, random_policy(rng, 6, 3), tight))
@@ -269,9 +261,9 @@ def _draw_optimal(rng: np.random.Generator) -> Iterator[Instance]:
     yield Instance("a policy that errs in one state", (room, careless, 0.9 * provable))
     yield Instance("a policy that errs in one state, asked leniently", (room, careless, 1.1 * provable))
     for discount in (0.6, 0.95):
-        mdp = _garnet(rng, 6, 3, discount)
+        mdp = garnet(rng, 6, 3, discount)
         yield from _around_the_threshold(f"a random policy at γ = {discount}", mdp, random_policy(rng, 6, 3))
-    mdp = _garnet(rng, 6, 3, 0.0)
+    mdp = garnet(rng, 6, 3, 0.0)
     yield from _around_the_threshold("a policy that errs in every state, γ = 0", mdp, _erring(rng, mdp))
 
 

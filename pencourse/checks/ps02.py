@@ -13,15 +13,8 @@ from ..evaluation import evaluate
 from ..models import MDP
 from ..simplex import random_policy, uniform_policy
 from ..typing import Array
-from ..worlds import random_mdp
 from . import Instance, Mistake, Task
-
-
-def _garnet(rng: np.random.Generator, n_states: int, n_actions: int, discount: float) -> MDP:
-    """Draw a sparse model with rewards of both signs and a start that is not uniform."""
-    mdp = random_mdp(rng, n_states, n_actions, discount, branching=min(2, n_states))
-    reward = rng.normal(size=(n_states, n_actions))
-    return MDP(mdp.transition, reward, discount, rng.dirichlet(np.ones(n_states)))
+from .shared import garnet
 
 
 def _with_zeros(rng: np.random.Generator, policy: Array) -> Array:
@@ -63,7 +56,7 @@ FINE = 1e-9  # where rewards are large: the prior moves a value of size 1e6 by a
 
 
 def _draw_soft(rng: np.random.Generator) -> Iterator[Instance]:
-    mdp = _garnet(rng, 5, 3, 0.9)
+    mdp = garnet(rng, 5, 3, 0.9)
     prior, value = random_policy(rng, 5, 3), 2 * rng.normal(size=5)
     yield Instance("rewards of size 1 and τ = 0.5", (mdp.transition, mdp.reward, 0.9, 0.5, prior, value))
     yield Instance("rewards of size 1 and τ = 3", (mdp.transition, mdp.reward, 0.9, 3.0, prior, value))
@@ -151,7 +144,7 @@ def _occupancy(transition: Array, initial: Array, discount: float, policy: Array
 
 def _draw_gap(rng: np.random.Generator) -> Iterator[Instance]:
     for n_states, n_actions, discount, temperature in ((5, 3, 0.9, 0.5), (7, 4, 0.7, 2.0)):
-        mdp = _garnet(rng, n_states, n_actions, discount)
+        mdp = garnet(rng, n_states, n_actions, discount)
         optimal, policy = random_policy(rng, n_states, n_actions), random_policy(rng, n_states, n_actions)
         label = f"a random policy, τ = {temperature}"
         yield Instance(label, (mdp.transition, mdp.initial, discount, temperature, optimal, policy))
@@ -298,7 +291,7 @@ def _step_of(P: Array, r: Array, g: float, t: float, prior: Array, chosen: Array
 
 def _draw_newton(rng: np.random.Generator) -> Iterator[Instance]:
     for n_states, n_actions, discount, temperature in ((5, 3, 0.9, 0.5), (7, 4, 0.95, 2.0)):
-        mdp = _garnet(rng, n_states, n_actions, discount)
+        mdp = garnet(rng, n_states, n_actions, discount)
         prior, value = random_policy(rng, n_states, n_actions), 2 * rng.normal(size=n_states)
         label = f"γ = {discount} and τ = {temperature}"
         yield Instance(label, (mdp.transition, mdp.reward, discount, temperature, prior, value))

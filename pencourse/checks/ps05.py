@@ -4,7 +4,7 @@ Each `Task` is called with the student's function, and with a seed for other ins
 with one thing changed; the function that follows it takes that as an option.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..simplex import random_policy
 from ..typing import Array
 from ..worlds import mixed_start, random_mdp
 from . import Function, Instance, Mistake, Task
+from .shared import Changes, told
 
 
 def _garnet(
@@ -44,14 +45,6 @@ def _visits(P: Array, start: Array, g: float, y: Array, way: str = "right") -> A
     system = np.eye(len(start)) - g * np.einsum("sa,sat->st", y, P)
     solved: Array = np.linalg.solve(system if way == "backwards" else system.T, start)
     return (1 - g) * solved if way == "per step" else solved
-
-
-Changes = Mapping[str, Mapping[str, Any]]  # for each sentence, the options with which one does what it says
-
-
-def _told(compute: Function, changes: Changes) -> list[Mistake]:
-    """Return a mistake for each sentence: `compute` with these options."""
-    return [Mistake(sentence, partial(compute, **options)) for sentence, options in changes.items()]
 
 
 # Task 1: a reward with two given penalties. Arguments: P, ρ, γ, y, V*, entries, share of p_B, share of p_V.
@@ -151,7 +144,7 @@ DESIGNED: Changes = {
     "Your reward has the right V*, but no action loses anything: both penalties are 0.": {"losses": np.zeros_like},
 }
 
-designed_reward = Task(_designed, _draw_designed, _told(_designed_with, DESIGNED))
+designed_reward = Task(_designed, _draw_designed, told(_designed_with, DESIGNED))
 
 
 # Task 2: how much exploration. Arguments: P, ρ_env, γ, y, κ.
@@ -318,7 +311,7 @@ exploration_needed = Task(
     _least,
     _draw_exploration,
     (
-        *_told(_crossing_with, CROSSINGS),
+        *told(_crossing_with, CROSSINGS),
         Mistake(
             "Your ε would be enough for every policy, but for this one a smaller ε is.",
             lambda P, start, g, y, bound: min(len(start) / (bound * (1 - g)), 1.0),
@@ -574,7 +567,7 @@ gap_is_proved = Task(
         Mistake(CANCELLED, partial(_proved_with, of="gaps", size="along y")),
         Mistake(ADDED_UP, partial(_proved_with, factor="1")),
         Mistake(ADDED_UP, partial(_proved_with, of="gaps", factor="1")),
-        *_told(_proved_with, PROVED),
+        *told(_proved_with, PROVED),
         Mistake(UNPROVED, partial(_proved_with, of="values", factor="1")),
         Mistake(UNPROVED, partial(_proved_with, factor="(1 − γ)/γ")),
         Mistake(UNREACHED, partial(_proved_with, of="gaps")),
@@ -739,7 +732,7 @@ bias_limits = Task(
         Mistake(ENTROPY, partial(_limits_with, spread="variance", regularizer=Entropy())),
         Mistake(ALIKE, partial(_limits_with, weights="visits")),
         Mistake(ALIKE, partial(_limits_with, weights="start")),
-        *_told(_limits_with, LIMITS),
+        *told(_limits_with, LIMITS),
     ),
     tolerance=1e-8,  # relative to the larger number: λ(φ − φ_λ) at a large λ is no limit
 )

@@ -5,11 +5,9 @@ for all. Each `Task` is called with the student's function, and with a seed for 
 taught way with one thing changed; the function that follows it takes that as an option.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from itertools import product
-from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -19,49 +17,13 @@ from ..models import MDP
 from ..planning import Plan, solve
 from ..simplex import random_policy
 from ..typing import Array
-from ..worlds import random_mdp
-from . import Function, Instance, Mistake, Task, Wrong
-
-
-@dataclass(frozen=True)
-class _ByHand(Task):
-    """A task that a function of the library would answer in a line; an answer must not name it."""
-
-    without: tuple[str, ...] = ()
-
-    def __call__(self, answer: Function, seed: int = 0) -> None:
-        named = _names(getattr(answer, "__code__", None))
-        for name in self.without:
-            if name in named:
-                raise Wrong(f"Your function uses {name}, which this task asks you to do without.")
-        super().__call__(answer, seed)
-
-
-def _names(code: CodeType | None) -> set[str]:
-    """Return the names of functions, modules and attributes that a function uses, and those inside it."""
-    if code is None:
-        return set()
-    return set(code.co_names).union(*(_names(inner) for inner in code.co_consts if isinstance(inner, CodeType)))
-
-
-Changes = Mapping[str, Mapping[str, Any]]  # for each sentence, the options with which one does what it says
-
-
-def _told(compute: Function, changes: Changes) -> list[Mistake]:
-    """Return a mistake for each sentence: `compute` with these options."""
-    return [Mistake(sentence, partial(compute, **options)) for sentence, options in changes.items()]
-
-
-def _garnet(rng: np.random.Generator, n_states: int, n_actions: int, discount: float) -> MDP:
-    """Draw a sparse model with rewards of both signs and a start that is not uniform."""
-    mdp = random_mdp(rng, n_states, n_actions, discount, branching=min(2, n_states))
-    reward = rng.normal(size=(n_states, n_actions))
-    return MDP(mdp.transition, reward, discount, rng.dirichlet(np.ones(n_states)))
+from . import Instance, Mistake, Task
+from .shared import ByHand, Changes, garnet, told
 
 
 def _two_worlds(rng: np.random.Generator, n_states: int, n_actions: int) -> tuple[Array, Array, Array]:
     """Draw two kernels (2, S, A, S), two rewards (2, S, A) and a start."""
-    drawn = [_garnet(rng, n_states, n_actions, 0.5) for _ in range(2)]
+    drawn = [garnet(rng, n_states, n_actions, 0.5) for _ in range(2)]
     return np.stack([mdp.transition for mdp in drawn]), np.stack([mdp.reward for mdp in drawn]), drawn[0].initial
 
 
@@ -137,7 +99,7 @@ def _slope_with(
 
 def _draw_slope(rng: np.random.Generator) -> Iterator[Instance]:
     for n_states, n_actions, discount, temperature in ((4, 3, 0.9, 0.5), (6, 2, 0.95, 2.0), (5, 4, 0.6, 3.0)):
-        mdp = _garnet(rng, n_states, n_actions, discount)
+        mdp = garnet(rng, n_states, n_actions, discount)
         price, policy = rng.uniform(0.3, 3.0, size=(n_states, n_actions)), random_policy(rng, n_states, n_actions)
         label = f"{n_actions} actions, γ = {discount} and τ = {temperature}"
         yield Instance(label, (mdp.transition, mdp.reward, discount, mdp.initial, temperature, price, policy))
@@ -170,7 +132,7 @@ SLOPES: Changes = {
     "Your action values end with today's reward.": {"ahead": 0.0},
 }
 
-policy_slope = Task(_slope, _draw_slope, _told(_slope_with, SLOPES))
+policy_slope = Task(_slope, _draw_slope, told(_slope_with, SLOPES))
 
 
 # Task 2: the Bellman penalty's slope in x. Arguments: P₀ and P₁, r₀ and r₁, γ, ρ, τ, x, y.
@@ -276,14 +238,14 @@ BELLMAN: Changes = {
 
 ALONG_Y = "Your adjoint solves with P_y (whose values are Q*, and along whose way do they depend on x?)."
 
-bellman_slope = _ByHand(
+bellman_slope = ByHand(
     _bellman,
     _draw_bellman,
     (
         Mistake("Your slope is that of the value penalty.", _value_slope),
         Mistake(ALONG_Y, partial(_bellman_with, way="own")),
         Mistake(ALONG_Y, partial(_bellman_with, way="own", spread="own")),
-        *_told(_bellman_with, BELLMAN),
+        *told(_bellman_with, BELLMAN),
     ),
     without=("bellman_penalty", "action_value_adjoint"),
 )
@@ -411,8 +373,8 @@ two_tangents = Task(
             "Your left slope is that of going left, with x as the distance gone: as a slope in x it changes its sign.",
             lambda *given: _tangents(*given) * [-1.0, 1.0],
         ),
-        *_told(_tangents_with, TANGENTS),
-        *_told(_short_sighted, SHORT_SIGHTED),
+        *told(_tangents_with, TANGENTS),
+        *told(_short_sighted, SHORT_SIGHTED),
     ),
 )
 
@@ -511,7 +473,7 @@ HYPER: Changes = {
 OPPOSITE = "Your two parts have opposite signs, so one of them is that of the return."
 LEADERS_REWARD = "Your follower answers to the leader's reward."
 
-hypergradient = _ByHand(
+hypergradient = ByHand(
     _hyper,
     _draw_hyper,
     (
@@ -520,7 +482,7 @@ hypergradient = _ByHand(
         Mistake(OPPOSITE, partial(_hyper_with, direct=-1.0)),
         Mistake(LEADERS_REWARD, partial(_hyper_with, channel="leader")),
         Mistake(LEADERS_REWARD, partial(_hyper_with, channel="leader", value="leader")),
-        *_told(_hyper_with, HYPER),
+        *told(_hyper_with, HYPER),
     ),
     without=("hypergradient", "minus_return", "action_value_adjoint"),
 )

@@ -16,6 +16,7 @@ from ..simplex import random_policy
 from ..typing import Array
 from ..worlds import random_mdp
 from . import Instance, Mistake, Task
+from .shared import mixed, visited, worth_of
 
 
 def _garnet(rng: np.random.Generator, n_states: int, n_actions: int, branching: int = 2) -> tuple[Array, Array, Array]:
@@ -24,28 +25,7 @@ def _garnet(rng: np.random.Generator, n_states: int, n_actions: int, branching: 
     return kernel, rng.normal(size=(n_states, n_actions)), rng.dirichlet(np.ones(n_states))
 
 
-def _visits(transition: Array, discount: float, initial: Array, policy: Array) -> Array:
-    """Return the occupancy from the values of the rewards that pay 1 in one state each."""
-    system = np.eye(len(initial)) - discount * np.einsum("sa,sat->st", policy, transition)
-    result: Array = initial @ np.linalg.inv(system)
-    return result
-
-
 # Task 1: φ_λ and its slope. Arguments: P₀ and P₁, r₀ and r₁, q₀ and q₁, γ, ρ, τ, τ_u, λ, x.
-
-
-def _mixed(tables: Array, mix: Array) -> Array:
-    """Return (1−x) table₀ + x table₁; x has shape (…, S), the result (…, S, A) or (…, S, A, S)."""
-    share = mix.reshape(mix.shape + (1,) * (tables.ndim - 2))
-    result: Array = (1 - share) * tables[0] + share * tables[1]
-    return result
-
-
-def _worth(kernel: Array, gain: Array, discount: float, policy: Array) -> Array:
-    """Return the value of a policy whose expected reward is gain, for a stack of models."""
-    system = np.eye(gain.shape[-1]) - discount * np.einsum("...sa,...sat->...st", policy, kernel)
-    result: Array = np.linalg.solve(system, gain[..., None])[..., 0]
-    return result
 
 
 def _softmax_and_log(scores: Array) -> tuple[Array, Array]:
@@ -61,7 +41,7 @@ def _soft_optimum(kernel: Array, reward: Array, discount: float, temperature: fl
     for _ in range(60):
         ahead = reward + discount * np.einsum("...sat,...t->...sa", kernel, value)
         policy, logs = _softmax_and_log(ahead / temperature)
-        better = _worth(kernel, (policy * (reward - temperature * logs)).sum(axis=-1), discount, policy)
+        better = worth_of(kernel, (policy * (reward - temperature * logs)).sum(axis=-1), discount, policy)
         moved, value = np.abs(better - value).max(), better
         if moved <= 1e-14 * np.abs(value).max():
             break
@@ -73,11 +53,11 @@ def _penalized(
 ) -> Array:
     """Evaluate f + λp by its definition at the minimiser, and differentiate all of it by complex steps in x."""
     x = mix + 1e-30j * np.vstack([np.zeros(len(mix)), np.eye(len(mix))])
-    kernel, reward, gain = (_mixed(tables, x) for tables in (kernels, rewards, upper))
+    kernel, reward, gain = (mixed(tables, x) for tables in (kernels, rewards, upper))
     best, _, _ = _soft_optimum(kernel, reward, g, t)
     _, policy, logs = _soft_optimum(kernel, reward + gain / weight, g, t + tu / weight)
-    own = _worth(kernel, (policy * (reward - t * logs)).sum(axis=-1), g, policy)
-    leader = _worth(kernel, (policy * (gain - tu * logs)).sum(axis=-1), g, policy)
+    own = worth_of(kernel, (policy * (reward - t * logs)).sum(axis=-1), g, policy)
+    leader = worth_of(kernel, (policy * (gain - tu * logs)).sum(axis=-1), g, policy)
     found = (weight * (best - own) - leader) @ rho
     result: Array = np.concatenate([found.real[:1], found.imag[1:] / 1e-30])
     return result
@@ -109,7 +89,7 @@ def _penalized_with(
     """Follow the taught way with one thing changed."""
     tilt = 1 / weight if tilt is None else tilt
     heat = tu / weight if heat is None else heat
-    kernel, reward, gain = (_mixed(tables, mix) for tables in (kernels, rewards, upper))
+    kernel, reward, gain = (mixed(tables, mix) for tables in (kernels, rewards, upper))
     plain = solve(MDP(kernel, reward, g, rho, t))
     turned = solve(MDP(kernel, reward + tilt * gain, g, rho, t + heat))
     if follow == "optimal":  # the tilted return of the policy that is optimal without the tilt
@@ -137,7 +117,7 @@ def _penalized_with(
 def _fixed_follower(*given: Any) -> Array:
     """Return f and its slope in x at the minimiser, without the penalty."""
     kernels, _, upper, g, rho, _, tu, weight, mix = given
-    kernel, reward, gain = (_mixed(tables, mix) for tables in given[:3])
+    kernel, reward, gain = (mixed(tables, mix) for tables in given[:3])
     policy = solve(MDP(kernel, reward + gain / weight, g, rho, given[5] + tu / weight)).policy
     at = evaluate(MDP(kernel, gain, g, rho, tu), policy)
     change = upper[1] - upper[0] + g * (kernels[1] - kernels[0]) @ at.value
@@ -276,20 +256,20 @@ def _best_by_trying(P: Array, r: Array, g: float, tremble: float) -> Array:
     """Return the deterministic intention that is best when the hand trembles, by trying all of them."""
     intentions = _deterministic(*r.shape)
     done = _trembling(tremble, intentions)
-    values = _worth(P[None], (done * r).sum(axis=-1), g, done)
+    values = worth_of(P[None], (done * r).sum(axis=-1), g, done)
     best: Array = intentions[values.sum(axis=1).argmax()]
     return best
 
 
 def _dominance(P: Array, r: Array, g: float, rho: Array, tremble: float, w: Array) -> Array:
     """Try all deterministic intentions: for the best one, and for the steepest way by complex steps."""
-    visits = _visits(P, g, rho, _trembling(tremble, w))
-    ideal = _visits(P, g, rho, _trembling(tremble, _best_by_trying(P, r, g, tremble)))
+    visits = visited(P, g, rho, _trembling(tremble, w))
+    ideal = visited(P, g, rho, _trembling(tremble, _best_by_trying(P, r, g, tremble)))
     there = ideal > VISITED
     visits = np.where(visits > VISITED, visits, 0.0)
     toward = _trembling(tremble, w + 1e-30j * (_deterministic(*r.shape) - w))
     # The tremble is the same for both, so a real part stays and the imaginary part is (1 − ε)(w′ − w).
-    values = _worth(P[None], (toward * r).sum(axis=-1), g, toward) @ rho
+    values = worth_of(P[None], (toward * r).sum(axis=-1), g, toward) @ rho
     shares = [(top[there] / ideal[there]).min() for top in (visits, rho)]
     return np.array([*shares, values.imag.max() / 1e-30])
 
@@ -323,11 +303,11 @@ def _dominance_with(
     best = _trembling(tremble, _best_planned(P, r, g, tremble))
     if comparator is not None:
         best = _trembling(comparator, _best_planned(P, r, g, comparator))
-    visits, ideal = (_visits(P, g, rho, policy) for policy in (y, best))
+    visits, ideal = (visited(P, g, rho, policy) for policy in (y, best))
     if backwards:
-        visits, ideal = (_worth(P, rho, g, policy) for policy in (y, best))
+        visits, ideal = (worth_of(P, rho, g, policy) for policy in (y, best))
     visits, ideal = (np.where(found > VISITED, found, 0.0) for found in (visits, ideal))
-    ahead = r + g * P @ _worth(P, (y * r).sum(axis=1), g, y)
+    ahead = r + g * P @ worth_of(P, (y * r).sum(axis=1), g, y)
 
     def least(top: Array, bottom: Array) -> float:
         return float((top[bottom > 0] / bottom[bottom > 0]).min())
@@ -374,7 +354,7 @@ def _steepest_state(P: Array, r: Array, g: float, rho: Array, tremble: float, w:
 def _full_gap(P: Array, r: Array, g: float, rho: Array, tremble: float, w: Array) -> Array:
     """Return the distance to the best agent for the slope; it also comes out with Q* in place of Q^π."""
     best, own = (_trembling(tremble, policy) for policy in (_best_planned(P, r, g, tremble), w))
-    gap = rho @ (_worth(P, (best * r).sum(axis=1), g, best) - _worth(P, (own * r).sum(axis=1), g, own))
+    gap = rho @ (worth_of(P, (best * r).sum(axis=1), g, best) - worth_of(P, (own * r).sum(axis=1), g, own))
     return _dominance_with(P, r, g, rho, tremble, w, steep=lambda *_: float(gap))
 
 
@@ -388,7 +368,7 @@ def _draw_dominance(rng: np.random.Generator) -> Iterator[Instance]:
         rho, fixed = 0.9 * rho + 0.02, np.eye(3)[rng.integers(3, size=5)]
         best, steady = (_best_by_trying(P, r, 0.95, tremble) for tremble in (0.7, 0.0))
         y = _trembling(0.7, fixed)
-        ahead = r + 0.95 * P @ _worth(P, (y * r).sum(axis=1), 0.95, y)
+        ahead = r + 0.95 * P @ worth_of(P, (y * r).sum(axis=1), 0.95, y)
         if (best != steady).any() and (best.argmax(axis=1) != ahead.argmax(axis=1)).any():
             found, other = (f(P, r, 0.95, rho, 0.7, fixed) for f in (_dominance, _best_for_a_steady_hand))
             if np.abs(found - other).max() > 1e-3:
@@ -400,7 +380,7 @@ def _draw_dominance(rng: np.random.Generator) -> Iterator[Instance]:
         P, r, _ = _garnet(rng, 5, 3)
         w = random_policy(rng, 5, 3)
         best = _trembling(0.3, _best_by_trying(P, r, 0.9, 0.3))
-        if min(_visits(P, 0.9, holes, policy).min() for policy in (_trembling(0.3, w), best)) > 1e-3:
+        if min(visited(P, 0.9, holes, policy).min() for policy in (_trembling(0.3, w), best)) > 1e-3:
             break
     yield Instance("a start with zeros", (P, r, 0.9, holes, 0.3, w))
     # A state that nobody enters and nobody starts in counts for nothing, whatever one would do there.
@@ -412,7 +392,7 @@ def _draw_dominance(rng: np.random.Generator) -> Iterator[Instance]:
     while True:  # the best intention goes where the given one never does, with a steady hand
         P, r, _ = _garnet(rng, 5, 2, branching=1)
         fixed, start = np.eye(2)[rng.integers(2, size=5)], np.eye(5)[rng.integers(5)]
-        own, ideal = (_visits(P, 0.9, start, policy) for policy in (fixed, _best_by_trying(P, r, 0.9, 0.0)))
+        own, ideal = (visited(P, 0.9, start, policy) for policy in (fixed, _best_by_trying(P, r, 0.9, 0.0)))
         stray = (ideal > VISITED) & (own <= VISITED)
         if stray.any() and not stray.all() and _dominance(P, r, 0.9, start, 0.0, fixed)[2] > 0.1:
             break
@@ -530,7 +510,7 @@ dominance = Task(
 
 def _best_for_a_steady_hand(P: Array, r: Array, g: float, rho: Array, tremble: float, w: Array) -> Array:
     best = _trembling(tremble, _best_planned(P, r, g, 0.0))
-    ideal = np.where((found := _visits(P, g, rho, best)) > VISITED, found, 0.0)
+    ideal = np.where((found := visited(P, g, rho, best)) > VISITED, found, 0.0)
     return _dominance_with(
         P,
         r,
@@ -551,7 +531,7 @@ SLOPE = 1e-7
 def _returns(P: Array, r: Array, g: float, rho: Array) -> Array:
     """Return V^π(ρ) of all deterministic policies, an array of shape (A, A, …) with an axis for each state."""
     policies = _deterministic(*r.shape)
-    found = _worth(P[None], (policies * r).sum(axis=-1), g, policies) @ rho
+    found = worth_of(P[None], (policies * r).sum(axis=-1), g, policies) @ rho
     result: Array = found.reshape((r.shape[1],) * len(rho))
     return result
 
@@ -577,10 +557,10 @@ def _worst_with(
 ) -> float:
     """Follow the taught way with one thing changed; `worth` turns values into the numbers to take the least of."""
     policies = _deterministic(*r.shape)
-    values = _worth(P[None], (policies * r).sum(axis=-1), g, policies)
+    values = worth_of(P[None], (policies * r).sum(axis=-1), g, policies)
     stationary = []
     for policy, value in zip(policies, values, strict=True):
-        weights = rho if from_the_start else _visits(P, g, rho, policy)
+        weights = rho if from_the_start else visited(P, g, rho, policy)
         q = r if myopic else r + g * P @ value
         gain = np.where(weights > VISITED, q.max(axis=1) - (policy * q).sum(axis=1), 0.0)
         stationary.append(bool((gain <= SLOPE).all()))
@@ -618,8 +598,8 @@ def _draw_trap(rng: np.random.Generator) -> Iterator[Instance]:
 def _is_clear(P: Array, r: Array, g: float, rho: Array) -> bool:
     """Tell whether all that is not 0 is far from it: visits, and what a change in one state gains."""
     policies = _deterministic(*r.shape)
-    values = _worth(P[None], (policies * r).sum(axis=-1), g, policies)
-    visits = np.array([_visits(P, g, rho, policy) for policy in policies])
+    values = worth_of(P[None], (policies * r).sum(axis=-1), g, policies)
+    visits = np.array([visited(P, g, rho, policy) for policy in policies])
     ahead = r + g * np.einsum("sat,nt->nsa", P, values)
     gains = np.abs(ahead - (policies * ahead).sum(axis=-1, keepdims=True))
     few = ((visits > 1e-12) & (visits < 1e-3)).any()

@@ -15,29 +15,9 @@ from ..simplex import project, random_policy
 from ..typing import Array
 from ..worlds import random_mdp
 from . import Instance, Mistake, Task
+from .shared import mixed, visited, worth_of
 
 # Task 1: one step of PBRL. Arguments: P₀ and P₁, r₀ and r₁, q₀ and q₁, γ, ρ, τ, λ, η, α, x, y, π̂.
-
-
-def _mixed(tables: Array, mix: Array) -> Array:
-    """Return (1−x) table₀ + x table₁; x has shape (…, S), the result (…, S, A) or (…, S, A, S)."""
-    share = mix.reshape(mix.shape + (1,) * (tables.ndim - 2))
-    result: Array = (1 - share) * tables[0] + share * tables[1]
-    return result
-
-
-def _worth(kernel: Array, gain: Array, discount: float, policy: Array) -> Array:
-    """Return the value of a policy whose expected reward is gain, for a stack of models or of policies."""
-    system = np.eye(gain.shape[-1]) - discount * np.einsum("...sa,...sat->...st", policy, kernel)
-    result: Array = np.linalg.solve(system, gain[..., None])[..., 0]
-    return result
-
-
-def _visits(kernel: Array, discount: float, initial: Array, policy: Array) -> Array:
-    """Return the occupancy from the values of the rewards that pay 1 in one state each."""
-    system = np.eye(len(initial)) - discount * np.einsum("sa,sat->st", policy, kernel)
-    result: Array = initial @ np.linalg.inv(system)
-    return result
 
 
 def _charge(policy: Array) -> Array:
@@ -60,10 +40,10 @@ def _penalized(
     oracle: Array,
 ) -> Array:
     """Return F_λ with the oracle's policy in place of π*, for a stack of x or of y."""
-    kernel, reward, gain = (_mixed(tables, mix) for tables in (kernels, rewards, upper))
-    own = _worth(kernel, (y * reward).sum(axis=-1) - t * _charge(y), g, y)
-    best = _worth(kernel, (oracle * reward).sum(axis=-1) - t * _charge(oracle), g, oracle)
-    leader = _worth(kernel, (y * gain).sum(axis=-1), g, y)
+    kernel, reward, gain = (mixed(tables, mix) for tables in (kernels, rewards, upper))
+    own = worth_of(kernel, (y * reward).sum(axis=-1) - t * _charge(y), g, y)
+    best = worth_of(kernel, (oracle * reward).sum(axis=-1) - t * _charge(oracle), g, oracle)
+    leader = worth_of(kernel, (y * gain).sum(axis=-1), g, y)
     result: Array = (weight * (best - own) - leader) @ rho
     return result
 
@@ -86,7 +66,7 @@ def _pbrl_step(
     data = (kernels, rewards, upper, g, rho, t, weight)
     entries = np.eye(y.size).reshape(-1, *y.shape)
     slope = _penalized(*data, mix, y + 1e-30j * entries, oracle).imag.reshape(y.shape) / 1e-30
-    visits = _visits(_mixed(kernels, mix), g, rho, y)
+    visits = visited(mixed(kernels, mix), g, rho, y)
     new = np.exp(log_softmax(np.log(y) - eta / (weight * t * visits[:, None]) * slope, axis=1))
     gradient = _penalized(*data, mix + 1e-30j * np.eye(len(mix)), new, oracle).imag / 1e-30
     return np.column_stack([new, np.clip(mix - alpha * gradient, 0.0, 1.0)])
@@ -122,26 +102,26 @@ def _step_with(
     finish: Callable[[Array], Array] | None = None,
 ) -> Array:
     """Follow the taught way with one thing changed; `parts` are the factors of f, V^π̂ and V^y in x's slope."""
-    kernel, reward, gain = (_mixed(tables, mix) for tables in (kernels, rewards, upper))
+    kernel, reward, gain = (mixed(tables, mix) for tables in (kernels, rewards, upper))
     later = g if ahead is None else ahead
     if solved:
         oracle = solve(MDP(kernel, reward, g, rho, t)).policy
 
     def own_value(policy: Array) -> Array:
-        return _worth(kernel, (policy * reward).sum(axis=1) - t * _charge(policy), g, policy)
+        return worth_of(kernel, (policy * reward).sum(axis=1) - t * _charge(policy), g, policy)
 
     def leader_value(policy: Array) -> Array:
-        return _worth(kernel, (policy * gain).sum(axis=1) - (t * _charge(policy) if charged else 0.0), g, policy)
+        return worth_of(kernel, (policy * gain).sum(axis=1) - (t * _charge(policy) if charged else 0.0), g, policy)
 
     q = reward + later * kernel @ own_value(oracle if values == "oracle" else y)
     upper_q = gain + later * kernel @ leader_value(y)
     gains = q + (1 / weight if tilt is None else tilt) * upper_q - stay * t * np.log(y)
-    gains = gains * _visits(kernel, g, rho, y)[:, None] if counted else gains
+    gains = gains * visited(kernel, g, rho, y)[:, None] if counted else gains
     new = np.exp(log_softmax(np.log(y) + (eta / t if size is None else size) * gains, axis=1))
 
     def slope(policy: Array, tables: Array, value: Array) -> Array:
         change = tables[1] - tables[0] + (later * (kernels[1] - kernels[0]) @ value if dynamics else 0.0)
-        weights = rho if from_start else _visits(kernel, g, rho, policy)
+        weights = rho if from_start else visited(kernel, g, rho, policy)
         result: Array = weights * (policy * change).sum(axis=1)
         return result
 

@@ -18,7 +18,7 @@ from ..simplex import random_policy
 from ..typing import Array
 from ..worlds import random_zero_sum_game
 from . import Instance, Mistake, Task
-from .ps06 import Changes, _ByHand, _told
+from .shared import ByHand, Changes, told
 
 
 def _draw_game(rng: np.random.Generator, n_states: int, n_first: int, n_second: int, discount: float) -> ZeroSumGame:
@@ -147,12 +147,12 @@ WAGES: Changes = {
     "Your wage reaches one of player 2's actions at a time; it is paid whatever player 2 does.": {"mean": True},
 }
 
-wage_gradient = _ByHand(
+wage_gradient = ByHand(
     _wage,
     _draw_wages,
     (
         Mistake("Your gradient is that of −f.", lambda *given: -_wage(*given)),
-        *_told(_wage_with, WAGES),
+        *told(_wage_with, WAGES),
     ),
     tolerance=1e-5,
     without=("hypergradient", "minus_return", "stage_adjoint", "action_value_adjoint"),
@@ -289,7 +289,7 @@ least_payments = Task(
     _draw_profiles,
     (
         Mistake("Your threats are not limited by the bound.", _unlimited, _nothing),
-        *_told(_least_paid, PROFILES),
+        *told(_least_paid, PROFILES),
     ),
     tolerance=1e-5,
     not_finite="The result is not finite, as cvxpy's is if your conditions contradict each other",
@@ -427,7 +427,7 @@ bought_profile = Task(
     _draw_targets,
     (
         Mistake("Your payments go from player 1 to player 2.", lambda *given: -_bought(*given)),
-        *_told(_bought_with, TARGETS),
+        *told(_bought_with, TARGETS),
         Mistake("Your payments make the profile the equilibrium, but cheaper ones do, too.", _some, _will_do),
     ),
     tolerance=1e-5,
