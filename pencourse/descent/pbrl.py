@@ -192,14 +192,14 @@ def pbrl_partial(
 ) -> Run:
     """Descend φ_λ(x) = min_y F_λ(x, y), the value penalty's inner minimum solved exactly: two soft solves a step.
 
-    If f = −V_u(ρ) + c(x), V_u a return without regulariser in the dynamics of the lower level, then
-    F_λ(x, y) = c(x) + λ [V*_r(ρ) − V^y_{r + r_u/λ}(ρ)], so the minimising y is the optimal policy for the reward
-    r + r_u/λ, and ∇φ_λ = ∇_x F_λ there by Danskin's theorem (lesson 07).
+    If f = −V_l(ρ) + c(x), V_l a return without regulariser in the dynamics of the lower level, then
+    F_λ(x, y) = c(x) + λ [V*_r(ρ) − V^y_{r + r_l/λ}(ρ)], so the minimising y is the optimal policy for the reward
+    r + r_l/λ, and ∇φ_λ = ∇_x F_λ there by Danskin's theorem (lesson 07).
 
     Parameters
     ----------
     problem : BilevelProblem or StackelbergGame
-        With τ > 0 and a method `upper_reward(x)` that returns r_u, shape (S, A).
+        With τ > 0 and a method `upper_reward(x)` that returns r_l, shape (S, A).
     penalty_weight, iterations, step, continuation, initial_weight, start, tolerance, progress
         As in `pbrl`; here λ is constant unless continuation is asked for, and the step may be a function that turns the
         gradient, shaped like x, into the displacement that is subtracted from x.

@@ -85,7 +85,7 @@ class MirrorStep:
     """A step along −η ∇_{y_s}F_λ / (λ τ w(s)), w the penalty's weight of the state, in the geometry of h.
 
     Entropy: y⁺ ∝ y exp(step), which needs no bound on the curvature near 0. Squared norm: y⁺ = Proj[y + step]. With the
-    value penalty, η = 1 and f = 0 both are a step of soft policy iteration; with f = −V_u one for the reward r + r_u/λ,
+    value penalty, η = 1 and f = 0 both are a step of soft policy iteration; with f = −V_l one for the reward r + r_l/λ,
     whose optimal policy minimises F_λ(x, ·).
     """
 
@@ -137,7 +137,7 @@ class ProjectedStep:
 
 
 class ExactStep:
-    """y⁺ = argmin_y F_λ(x, y) where f = −V_u + something in x alone: the optimal policy for the reward r + r_u/λ."""
+    """y⁺ = argmin_y F_λ(x, y) where f = −V_l + something in x alone: the optimal policy for the reward r + r_l/λ."""
 
     def __init__(self, problem: CheckedProblem) -> None:
         self.problem = problem

@@ -57,7 +57,7 @@ class Parts:
         return reward + self.discount * self.kernel @ value
 
     def gains(self, policy, weight):
-        """Return Q + Q_u/λ − τ log y."""
+        """Return Q + Q_l/λ − τ log y."""
         own = self.ahead(self.reward, self.own(policy)) - self.temperature * np.log(policy)
         return own + self.ahead(self.upper, self.leader(policy)) / weight
 
