@@ -1,5 +1,7 @@
 """The case studies as bilevel problems."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import draw_mdp
@@ -15,6 +17,7 @@ from pencourse.simplex import random_policy, uniform_policy
 def draw_game(seed, **options):
     rng = np.random.default_rng(seed)
     game = worlds.random_stackelberg_game(rng, 4, 3, 2, 0.9, temperature=0.1, **options)
+    game = replace(game, initial=[0.1, 0.2, 0.3, 0.4])
     return game, random_policy(rng, 4, 3), random_policy(rng, 4, 2)
 
 

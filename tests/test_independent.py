@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from pencourse import StackelbergGame, evaluate, follower_mdp, hypergradient_descent, solve, worlds
 from pencourse.baselines import independent_gradient
@@ -53,6 +54,10 @@ def test_the_record():
     assert np.isclose(moved.history["gradient_mapping"][0], np.linalg.norm(moved.upper - 1 / 3) / 0.01)
     slow = independent_gradient(game, iterations=20, lower_step=0.01)
     assert slow.penalty > 10 * run.penalty >= 0
+    assert np.isclose(slow.history["hyper_objective"].iloc[-1], -best_response(game, slow.upper).leader_return)
+    model = follower_mdp(game, np.full((6, 3), 1 / 3))  # a step of size 1 from the uniform policy: softmax(Q/τ)
+    once = softmax(evaluate(model, np.full((6, 3), 1 / 3)).action_value / 0.1, axis=1)
+    assert np.allclose(independent_gradient(game, iterations=0).lower, once, rtol=0, atol=1e-12)
 
 
 def test_bad_arguments():

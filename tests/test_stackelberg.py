@@ -8,7 +8,7 @@ import pytest
 
 from pencourse import StackelbergGame, evaluate, follower_mdp, leader_return, solve, worlds
 from pencourse.cases.stackelberg import best_response
-from pencourse.descent import anneal, multistart, switch_policies
+from pencourse.descent import anneal, annealing, multistart, switch_policies
 from pencourse.simplex import random_policy, uniform_policy
 
 
@@ -45,7 +45,7 @@ def with_ties(game):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_ties_are_broken_for_or_against_the_leader(seed):
-    game = draw_game(seed)
+    game = replace(draw_game(seed), initial=[0.1, 0.2, 0.3, 0.4])
     x = random_policy(np.random.default_rng(seed), 4, 2)
     # The last follower wants nothing, so that it is between futures that its ties have to be broken.
     for kind in (game, with_ties(game), replace(game, follower_reward=np.zeros((4, 2, 3)))):
@@ -79,7 +79,7 @@ def test_ties_are_seen_where_the_averaged_reward_cancels():
 
 
 def test_a_regularised_follower_has_one_answer():
-    game = draw_game(3, temperature=0.2)
+    game = replace(draw_game(3, temperature=0.2), initial=[0.1, 0.2, 0.3, 0.4])
     x = random_policy(np.random.default_rng(0), 4, 2)
     answer = best_response(game, x)
     assert np.allclose(answer.policy, solve(follower_mdp(game, x)).policy, rtol=0, atol=1e-8)
@@ -115,6 +115,24 @@ def test_switching_never_loses_and_often_wins(controller):
         assert np.isclose(best_response(game, policy).leader_return, response.leader_return)
         gains.append(response.leader_return - best)
     assert min(gains) >= -1e-12 and np.mean(np.array(gains) > 0.1) > 0.5
+
+
+@pytest.mark.parametrize("controller", ["both", "follower"])
+def test_a_switch_is_worth_one_step_by_the_row_with_the_values_of_both_to_come(controller):
+    """max {Q_l(s, x_s, b) : b best for Q_f(s, x_s, ·)} by hand, without ties; of the own row it is V_l."""
+    for seed in range(5):
+        game = draw_game(seed, sizes=(5, 3, 3), controller=controller)
+        rng = np.random.default_rng(seed)
+        *rows, policy = (random_policy(rng, 5, 3) for _ in range(4))
+        response = best_response(game, policy)
+        gains, choice = annealing._gains(game, policy, response, np.array(rows))
+        for s, gain in enumerate(gains):
+            later = 0.9 * game.transition[s] @ np.transpose([response.leader_value, response.follower_value])
+            leader, follower = game.leader_reward[s] + later[..., 0], game.follower_reward[s] + later[..., 1]
+            worth = [(x[s] @ leader)[(x[s] @ follower).argmax()] for x in (*rows, policy)]
+            assert np.isclose(worth[-1], response.leader_value[s], rtol=0, atol=1e-8)
+            assert np.isclose(gain, max(worth[:-1]) - worth[-1], rtol=0, atol=1e-9)
+            assert choice[s] == np.argmax(worth[:-1])
 
 
 def test_annealing_finds_the_textbook_commitment():
