@@ -28,8 +28,8 @@ from nbformat.v4 import new_code_cell
 from nbgrader.api import Gradebook
 
 import pencourse.__main__ as command_line
-from pencourse.checks import Wrong, ps01
-from pencourse.commands import class_copy
+from pencourse.checks import Instance, Mistake, Task, Wrong, ps01
+from pencourse.commands import class_copy, grade
 from pencourse.commands.grade import cells as inside
 from pencourse.commands.grade import judge, notebook, student
 
@@ -464,6 +464,115 @@ def test_names_that_a_task_forbids_are_seen_from_outside():
         answers.start()
         assert judge.Answer(answers, "f", 0.0).__code__.co_names == ("pc", "solve")
         assert judge.Answer(answers, "g", 0.0).__code__.co_names == ()
+
+
+def first_task(answer):
+    """Judge the first task of problem set 01 alone; return its two test cells and the remarks."""
+    wanted = ("imports", "task-1-answer", "task-1-test", "task-1-hidden")
+    source, released = deepcopy(SOLUTION), deepcopy(RELEASED)
+    for one in (source, released):
+        one.cells = [cell for cell in one.cells if name_of(cell) in wanted]
+    rebuilt, _ = notebook.rebuild(changed(released, task_1_answer=answer), [])
+    remarks = judge.judge(source, rebuilt, "ps01", student.Limits())
+    return [cell for cell in rebuilt.cells if judge.is_test(cell)], remarks
+
+
+def test_tests_that_were_not_released_decide():
+    """An answer that knows what the released file asks, visible tests and the hidden cell's first, and nothing more."""
+    table = {}
+    for seed in seeds(ROOT / "exercises" / NAME / f"{NAME}.ipynb")[:2]:
+        for instance in ps01.return_weights.draw(np.random.default_rng(seed)):
+            right = ps01.return_weights.reference(*instance.arguments)
+            table[instance.arguments[1].tobytes()] = right.tolist()
+    body = f"    return np.array({table!r}.get(policy.tobytes(), 0 * transition))"
+    (visible, hidden), remarks = first_task(HEAD + body)
+    assert [output.output_type for output in visible.outputs] == ["stream"]
+    assert [output.output_type for output in hidden.outputs] == ["error"]  # this is what nbgrader gives 0 for
+    assert remarks == []
+
+
+def test_a_function_that_ends_its_process_is_not_right():
+    tests, remarks = first_task(HEAD + "    import os\n    os._exit(0)")
+    said = [output.get("evalue") for cell in tests for output in cell.outputs]
+    assert said == ["The function was stopped: it ended its process."] * 2
+    assert remarks == ["return_weights was stopped: it ended its process"]
+
+
+def test_the_solution_is_right_and_recognised():
+    tests, remarks = first_task(re.sub(r"\boccupancy\b", "found", ANSWERS["task-1-answer"]))
+    assert [cell.outputs[0].output_type for cell in tests] == ["stream"] * 2
+    assert remarks == ["same code as the solution: return_weights"]
+
+
+@pytest.mark.parametrize(
+    "limits, said", [({}, "seconds"), ({"memory": 20}, "20 MB of memory"), ({"disk": 1}, "1 MB to disk")]
+)
+def test_what_takes_more_than_it_may_is_stopped(limits, said):
+    cell = "import time\ndef f():\n    open('file', 'wb').write(bytes(3_000_000))\n    time.sleep(1.5)\n    return 1.0"
+    with student.Student([cell], student.Limits()) as answers:
+        answers.start()
+        answers.limits = student.Limits(**limits)  # now, so that it has had the time and the room to begin
+        with pytest.raises(student.Lost, match=said):
+            answers.call("f", (), 9.0 if limits else 0.5)
+
+
+def test_the_references_are_not_where_students_code_runs():
+    cell = "def f():\n    from pencourse.checks.ps01 import return_weights\n    return 1.0"
+    with student.Student([cell], student.Limits()) as answers:
+        assert answers.call("f", (), 30.0)[0].get("raised") == "ModuleNotFoundError"
+
+
+def test_a_locked_cell_is_as_released_and_the_last_answer_counts():
+    handed_in = changed(deepcopy(RELEASED), task_1_test="print('right')", task_1_answer="first = 1")
+    handed_in.cells.append(new_code_cell("last = 1", metadata={"nbgrader": {"grade_id": "task-1-answer"}}))
+    for cell in handed_in.cells:
+        cell.known = [name_of(cell)]
+    rebuilt, remarks = notebook.rebuild(RELEASED, handed_in.cells)
+    found = {name_of(cell): cell.source for cell in rebuilt.cells if name_of(cell)}
+    assert found["task-1-test"] == "checks.return_weights(return_weights)" and found["task-1-answer"] == "last = 1"
+    assert set(remarks) == {"task-1-test was edited", "task-1-answer is there twice, the last counts"}
+
+
+def test_a_file_that_is_no_notebook_earns_nothing():
+    page = grade._not_graded(RELEASED, "the file is not JSON")
+    outputs = [[output.output_type for output in cell.outputs] for cell in page.cells if judge.is_test(cell)]
+    assert outputs == [["error"]] * 6
+    assert "could not be graded: the file is not JSON" in page.cells[0].source
+
+
+def test_html_in_a_proof_is_text(tmp_path):
+    path = tmp_path / "proof.ipynb"
+    path.write_text(json.dumps({"cells": [{"cell_type": "markdown", "source": "$a<b$ <script>stolen()</script>"}]}))
+    (cell,) = notebook.cells(path)
+    assert cell.source == "$a< b$ < script>stolen()< /script>"
+
+
+def one_test(source):
+    settings = {"grade": True, "grade_id": "test", "points": 1}
+    return nbformat.v4.new_notebook(cells=[new_code_cell(source, metadata={"nbgrader": settings})])
+
+
+def test_every_call_gets_a_seed_that_depends_on_the_secret():
+    calls = "checks.return_weights(f)\nchecks.return_weights(f, seed=102)"
+
+    def drawn(secret):
+        return [call.seed for call in judge.calls(class_copy.reseeded(one_test(calls), NAME, secret).cells[0].source)]
+
+    assert drawn("one") == drawn("one") and len({*drawn("one"), *drawn("another")}) == 4
+    with pytest.raises(ValueError, match="not recognised"):
+        class_copy.reseeded(one_test(calls + "\nchecks.return_weights(f,  seed=103)"), NAME, "one")
+
+
+def test_a_seed_is_taken_only_if_every_mistake_hears_its_sentence():
+    """Below 1/2 both mistakes answer 0, and the second hears the sentence of the first."""
+    task = Task(
+        lambda x: x**2,
+        lambda rng: [Instance("a number", (rng.random(),))],
+        [Mistake("Rounded.", lambda x: np.round(x)), Mistake("No square.", lambda x: x if x > 0.5 else 0.0)],
+    )
+    for k in range(8):
+        seed = class_copy.good_seed(task, np.random.default_rng(k))
+        assert np.random.default_rng(seed).random() > 0.5
 
 
 @pytest.mark.skipif(os.name != "posix", reason="another user is asked for in the container only")

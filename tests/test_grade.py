@@ -48,7 +48,8 @@ def test_each_mistake_has_its_sentence():
 
 
 def test_a_mistake_speaks_only_if_it_explains_every_instance():
-    assert refused(lambda x: x if x[0] > 0 else -2 * x) not in [mistake.message for mistake in MISTAKES]
+    for answer in (lambda x: x if x[0] > 0 else -2 * x, lambda x: 2 * x if x[0] > 0 else -2 * x):
+        assert refused(answer) not in [mistake.message for mistake in MISTAKES]
     assert refused(lambda x: 2 * np.abs(x)) == MISTAKES[2].message  # right on the first instance
 
 
