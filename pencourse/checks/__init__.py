@@ -46,7 +46,7 @@ class Mistake:
     recognises: Function | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
     """One autograded task. Calling it grades an answer.
 

@@ -19,7 +19,7 @@ from . import Function, Mistake, Task, Wrong
 Changes = Mapping[str, Mapping[str, Any]]  # for each sentence, the options with which one does what it says
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ByHand(Task):
     """A task that a function of the library would answer in a line; an answer must not name it."""
 
