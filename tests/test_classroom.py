@@ -25,7 +25,6 @@ import nbformat
 import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell
-from nbgrader.api import Gradebook
 
 import pencourse.__main__ as command_line
 from pencourse.checks import Instance, Mistake, Task, Wrong, ps01
@@ -329,6 +328,8 @@ def test_feedback_shows_no_hidden_test_and_no_answer(course, rows):
 
 
 def test_a_grade_by_hand_outlives_another_grading(course, rows):
+    from nbgrader.api import Gradebook  # loaded here: it takes a second that most tests do not need
+
     with Gradebook(f"sqlite:///{course / 'grading' / 'gradebook.db'}") as book:
         assert book.find_submission_notebook(NAME, NAME, "script-in-a-proof").needs_manual_grade
         book.find_grade("task-4-answer", NAME, NAME, "script-in-a-proof").manual_score = 5

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-import importlib
+import importlib.util
 import io
 import os
 import re
@@ -34,6 +34,8 @@ SHORT = 12  # characters
 
 def class_copy(arguments: argparse.Namespace) -> int:
     """Write the copy, release it, and let the solutions take the new tests; return 1 if one does not pass."""
+    if importlib.util.find_spec("nbgrader") is None:
+        raise ModuleNotFoundError(name="nbgrader")  # now and not after the work
     root: Path = repository.ROOT
     copy = Path(arguments.out or root / "grading" / f"class-{arguments.seed}").resolve()
     if copy.exists() and any(copy.iterdir()):

@@ -24,8 +24,6 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
-from nbgrader.api import Gradebook
-from nbgrader.apps.api import NbGraderAPI
 from tqdm import tqdm
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
@@ -121,6 +119,8 @@ class Assignment:
 
     def _entered(self, nbgrader: Any, row: Row) -> Row:
         """Let nbgrader store the outputs as scores; return the row with the gradebook's score."""
+        from nbgrader.api import Gradebook
+
         try:
             _succeed(nbgrader.autograde(self.name, row.student))
             with Gradebook(nbgrader.coursedir.db_url) as book:
@@ -132,6 +132,8 @@ class Assignment:
 
     def _nbgrader(self, folder: Path) -> Any:
         """Return nbgrader with this course's settings, but to store what was judged and execute nothing."""
+        from nbgrader.apps.api import NbGraderAPI  # loaded here: it takes a second that judging does not need
+
         config: Config = PyFileConfigLoader("nbgrader_config.py", path=str(self.course)).load_config()
         config.CourseDirectory.submitted_directory = str(folder / "submitted")
         config.CourseDirectory.release_directory = str(folder / "released")
