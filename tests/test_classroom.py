@@ -506,7 +506,9 @@ def test_the_solution_is_right_and_recognised():
 
 
 @pytest.mark.parametrize(
-    "limits, said", [({}, "seconds"), ({"memory": 20}, "20 MB of memory"), ({"disk": 1}, "1 MB to disk")]
+    "limits, said",
+    [({}, "seconds"), ({"memory": 20}, "20 MB of memory"), ({"disk": 1}, "1 MB to disk")],
+    ids=["time", "memory", "disk"],
 )
 def test_what_takes_more_than_it_may_is_stopped(limits, said):
     cell = "import time\ndef f():\n    open('file', 'wb').write(bytes(3_000_000))\n    time.sleep(1.5)\n    return 1.0"
