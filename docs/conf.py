@@ -165,9 +165,9 @@ def numbered(text: str) -> str:
 
 
 def problem_sets() -> str:
-    """Return the table of contents' problem sets, each under its number and its lesson's word."""
+    """Return the table of contents' problem sets, each under its own title."""
     names = [path.stem for path in sorted((ROOT / "exercises").glob("*/*.ipynb"))]
-    return "\n".join(f"{name[2:4]} {name[5:].replace('_', ' ')} <../exercises/{name}/{name}>" for name in names)
+    return "\n".join(f"../exercises/{name}/{name}" for name in names)
 
 
 @cache

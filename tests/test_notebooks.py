@@ -146,6 +146,12 @@ def test_the_last_sections_are_there(path):
     assert check.count("<details>") == check.count("</details>")
 
 
+@pytest.mark.parametrize(("path", "following"), list(itertools.pairwise(LESSONS)), ids=lambda path: path.stem[:2])
+def test_the_next_lesson_is_one_click_away(path, following):
+    end = "\n".join(prose(read(path))).split("## Problem set")[1].split("## References")[0]
+    assert re.search(rf"\*\*Next:\*\* \[lesson {following.stem[:2]}, [^]]+\]\({following.name}\)", end)
+
+
 @lessons
 def test_certificates_assert(path):
     certificates = tagged(read(path), "certificate")
