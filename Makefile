@@ -9,6 +9,8 @@ LAB_FLAGS ?=
 LESSONS ?=
 # Only these problem sets: make grade SETS="ps01 ps02"
 SETS ?=
+# Only these mistakes: make mutants MUTANTS="operator 01_mdps"
+MUTANTS ?=
 # What only the teacher knows: make class-copy SEED=...
 SEED ?=
 
@@ -37,6 +39,7 @@ course: .venv/ready-course  ## execute every lesson in a copy; table time, memor
 	@$(BIN)/python -m pencourse course $(LESSONS)
 
 test: lint unit nbval mutants  ## set up everything and pass every test
+test: MUTANTS = --tests-passed
 
 lint: .venv/ready-test  ## ruff and mypy
 	$(BIN)/ruff check
@@ -51,7 +54,7 @@ nbval: .venv/ready-test  ## lessons and solutions print what they have stored
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg $(NOTEBOOKS))
 
 mutants: .venv/ready-test  ## every mistake planted in the library is caught
-	$(BIN)/python tests/mutants.py
+	$(BIN)/python tests/mutants.py $(MUTANTS)
 
 browser: .venv/ready-test  ## get Chromium for the browser test, where the system allows it
 	@$(BIN)/python tests/chromium.py

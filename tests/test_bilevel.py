@@ -119,6 +119,11 @@ class IgnoresTheChannel(Mixture):
         return super().pull_back(x, [Term(term.mass, term.next_value) for term in terms])
 
 
+class KeepsTheLastTerm(Mixture):
+    def pull_back(self, x, terms):
+        return super().pull_back(x, terms[-1:])
+
+
 class ForgetsTheOccupancy(Mixture):
     def upper_objective(self, x, at, rng):
         found = super().upper_objective(x, at, rng)
@@ -148,6 +153,7 @@ class StartsOutside(Mixture):
 WRONG_DERIVATIVES = [
     (ForgetsTheDiscount, "ForgetsTheDiscount.pull_back is off: the kernel's part"),
     (ForgetsTheKernel, "ForgetsTheKernel.pull_back is off: the kernel's part"),
+    (KeepsTheLastTerm, "KeepsTheLastTerm.pull_back is off: the reward's part"),
     (FlipsTheSign, "FlipsTheSign.pull_back is off: the reward's part"),
     (IgnoresTheChannel, "IgnoresTheChannel.upper_objective is off: upper_gradient with its terms pulled back"),
     (ForgetsTheOccupancy, "ForgetsTheOccupancy.upper_objective is off: policy_gradient differs"),

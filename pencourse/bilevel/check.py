@@ -80,7 +80,8 @@ def _compare(problem: CheckedProblem, rng: np.random.Generator) -> Iterator[Row]
             shaped = problem.lower_model(z)
             return float((mass * (shaped.reward + shaped.discount * shaped.transition @ ahead)).sum())
 
-        given = float((problem.pull_back(x, [Term(mass, ahead)]) * direction).sum())
+        halves = [Term(0.5 * mass, ahead)] * 2  # an answer is the sum over the terms
+        given = float((problem.pull_back(x, halves) * direction).sum())
         yield "pull_back", f"{what}, channel 'lower'", _error(form, x, direction, given)
 
     def objective(z: Array, y: Sequence[Array]) -> Objective:
