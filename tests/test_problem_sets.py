@@ -252,7 +252,8 @@ def test_every_task_has_three_wrong_answers(name):
 
 @pytest.mark.parametrize("check", EACH_TASK)
 def test_nothing_is_no_answer(check):
-    shape = np.shape(check.reference(*next(iter(check.draw(np.random.default_rng(0)))).arguments))
+    check = prepared(check, 0)
+    shape = np.shape(check.reference(*next(iter(check.draw(0))).arguments))
     right_shape = np.empty(shape, dtype=object)
     nothings = [
         None,
@@ -286,7 +287,7 @@ def test_an_answer_may_write_into_its_arguments(check, capsys):
                 argument[...] = 0.0
         return result
 
-    check(careless)
+    prepared(check, 0)(careless)
     assert re.fullmatch(r"Right on all \d+ instances\.\n", capsys.readouterr().out)
 
 
@@ -295,13 +296,13 @@ def test_an_answer_that_stops_hears_where(check):
     with pytest.raises(
         Wrong, match=r"^The function stopped with KeyError: 'reward' \(line \d+ of its cell, on .+\)\.$"
     ):
-        check(lambda *_: {}["reward"])
+        prepared(check, 0)(lambda *_: {}["reward"])
 
     def endless(*_):
         raise KeyboardInterrupt  # as nbgrader's time limit does
 
     with pytest.raises(Wrong, match=r"^The function was interrupted before it came to an end \(line \d+ of its cell"):
-        check(endless)
+        prepared(check, 0)(endless)
 
 
 @pytest.mark.parametrize("check", EACH_TASK)
