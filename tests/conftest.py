@@ -68,11 +68,13 @@ def browser() -> Iterator[Any]:
         launched.close()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Measure the coverage of a test's first two parameters only: tracing nearly doubles the time of the others.
 
     Of several parameters the last one counts: those before it may name the code that is tested.
     """
+    if not config.pluginmanager.hasplugin("_cov"):
+        return
     seen: Counter[str] = Counter()
     for item in items:
         name, _, parameters = item.nodeid.partition("[")
