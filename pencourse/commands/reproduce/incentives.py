@@ -290,4 +290,6 @@ def pictures(tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     from .incentives_pictures import ends, ways
 
     picks = compared(tables["incentives"])
-    return {"incentives": ways(tables["incentives_curves"], picks), "incentives_ends": ends(picks)}
+    shown = (NONE, IMPLICIT, META, PBRL, "PBRL, λ = 1", "PBRL, λ = 20")
+    others = [name for name in METHODS if name not in (NONE, IMPLICIT)]
+    return {"incentives": ways(tables["incentives_curves"], picks, shown, PBRL), "incentives_ends": ends(picks, others)}
