@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
     with ThreadPoolExecutor(options.jobs) as pool:
         # Notebooks and tests of the unbroken package in separate processes, so that both processors work.
         sound: list[str | None] = [] if options.tests_passed else [None]
-        sound += dict.fromkeys(sorted({name.split("#")[0] for m in mutations for name in m.certificates}, reverse=True))
+        sound += sorted({name.split("#")[0] for m in mutations for name in m.certificates}, reverse=True)
         troubles = [t for found in pool.map(lambda notebook: unbroken(mutations, notebook), sound) for t in found]
         if troubles:
             print("The unbroken package does not pass:", *troubles, sep="\n  ")

@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -205,24 +204,7 @@ def test_the_gradebook_is_exported(course):
 # Wrong answers, one by one
 
 
-@cache
-def prepared(check, seed):
-    """Return the task with its instances drawn; what it computes of them is computed once for all wrong answers."""
-    instances = list(check.draw(np.random.default_rng(seed)))
-
-    def once(function):
-        known = {}
-
-        def compute(*arguments):
-            key = tuple(map(id, arguments))  # `instances` keeps them alive
-            if key not in known:
-                known[key] = function(*arguments)
-            return known[key]
-
-        return compute
-
-    mistakes = [replace(m, compute=once(m.compute)) if m.recognises is None else m for m in check.mistakes]
-    return replace(check, draw=lambda _: instances, reference=once(check.reference), mistakes=mistakes)
+prepared = cache(Task.prepared)
 
 
 @pytest.mark.parametrize(("check", "wrong"), EACH_WRONG)

@@ -8,7 +8,7 @@ and a hidden test are the same call with different seeds.
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -81,6 +81,27 @@ class Task:
         instances = list(self.draw(np.random.default_rng(seed)))
         grade(answer, self.reference, instances, self.mistakes, tolerance=self.tolerance, not_finite=self.not_finite)
         print(f"Right on all {len(instances)} instances.")
+
+    def prepared(self, seed: int) -> "Task":
+        """Return the task with the instances of one seed: what it computes of them is computed once for all answers."""
+        instances = list(self.draw(np.random.default_rng(seed)))  # they keep the arguments alive, and so their ids
+
+        def once(function: Function) -> Function:
+            known: dict[tuple[int, ...], Any] = {}
+
+            def compute(*arguments: Any) -> Any:
+                key = tuple(map(id, arguments))
+                if key not in known:
+                    known[key] = function(*arguments)
+                return known[key]
+
+            return compute
+
+        reference = once(self.reference)
+        for instance in instances:
+            reference(*instance.arguments)  # now, and not in the time of the first answer
+        mistakes = [replace(mistake, compute=once(mistake.compute)) for mistake in self.mistakes]
+        return replace(self, draw=lambda _: instances, reference=reference, mistakes=mistakes)
 
 
 def grade(
