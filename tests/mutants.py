@@ -27,6 +27,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +122,11 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.perf_counter()
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # for the processes that are started
     with ThreadPoolExecutor(options.jobs) as pool:
-        # Notebooks and tests of the unbroken package in separate processes, so that both processors work.
-        sound: list[str | None] = [] if options.tests_passed else [None]
-        sound += sorted({name.split("#")[0] for m in mutations for name in m.certificates}, reverse=True)
-        troubles = [t for found in pool.map(lambda notebook: unbroken(mutations, notebook), sound) for t in found]
+        # In separate processes, so that both processors work.
+        sound: list[tuple[set[str], set[str]]] = [(way, set()) for way in ways(mutations)]
+        if not options.tests_passed:
+            sound.insert(0, (set(), {name for mutation in mutations for name in mutation.tests}))
+        troubles = [t for found in pool.map(lambda names: unbroken(*names), sound) for t in found]
         if troubles:
             print("The unbroken package does not pass:", *troubles, sep="\n  ")
             return 1
@@ -156,10 +158,27 @@ def table(mutations: Iterable[Mutation], survivors: list[Mutation]) -> str:
     return "\n".join(lines)
 
 
-def unbroken(mutations: Iterable[Mutation], notebook: str | None) -> list[str]:
-    """Return what fails in an unbroken copy: the certificates of a notebook, or all tests for None."""
-    certificates = {name for m in mutations for name in m.certificates if name.split("#")[0] == notebook}
-    tests = {name for m in mutations for name in m.tests} if notebook is None else set()
+def ways(mutations: Iterable[Mutation]) -> list[set[str]]:
+    """Return the certificates that are tried together: each with the cells before it that it has under its mistakes.
+
+    One mistake's way through a lesson that is the beginning of another's is no way of its own.
+    """
+    found: dict[tuple[Any, ...], set[str]] = {}
+    for mutation in mutations:
+        for notebook in {name.split("#")[0] for name in mutation.certificates}:
+            wanted = {name for name in mutation.certificates if name.split("#")[0] == notebook}
+            way = [cell.id for cell in _cells(ROOT / "notebooks", notebook, {name.split("#")[1] for name in wanted})]
+            found.setdefault((notebook, *way), set()).update(wanted)
+    for way in sorted(found, key=len):
+        for other in found:
+            if len(other) > len(way) and other[: len(way)] == way:
+                found[other] |= found.pop(way)
+                break
+    return [found[way] for way in sorted(found, reverse=True)]
+
+
+def unbroken(certificates: Iterable[str], tests: Iterable[str]) -> list[str]:
+    """Return what fails in an unbroken copy."""
     with _copy() as copy:
         outcomes = _work(copy, sorted(certificates), sorted(tests))
     return [f"{name}: {said}" for name, said in outcomes.items() if said != "passed"]
@@ -229,7 +248,7 @@ def work(root: str, copy: str, certificates: list[str], tests: list[str]) -> Non
     outcomes: dict[str, str] = {}
     for notebook in dict.fromkeys(name.split("#")[0] for name in certificates):
         wanted = [name.split("#")[1] for name in certificates if name.split("#")[0] == notebook]
-        found = _run_notebook(Path(root, "notebooks", f"{notebook}.ipynb"), wanted)
+        found = _run_notebook(Path(root, "notebooks"), notebook, wanted)
         outcomes |= {f"{notebook}#{identifier}": said for identifier, said in found.items()}
     if tests:
         outcomes |= _run_tests(root, tests)
@@ -246,34 +265,44 @@ def _text(error: BaseException | None) -> str:
     return "" if error is None else f" ({error})"
 
 
-def _run_notebook(path: Path, wanted: list[str]) -> dict[str, str]:
+@cache
+def _code(path: Path) -> list[Any]:
+    """Return a lesson's cells of code; sliders are left out."""
+    import nbformat
+
+    cells = nbformat.read(path, as_version=4).cells if path.is_file() else []
+    return [cell for cell in cells if cell.cell_type == "code" and "slider" not in cell.metadata.get("tags", [])]
+
+
+def _cells(folder: Path, notebook: str, wanted: Iterable[str]) -> list[Any]:
+    """Return the cells of a lesson that have to run for some of its certificates."""
+    cells = _code(folder / f"{notebook}.ipynb")
+    chosen = slices.needed([cell.source for cell in cells], [n for n, cell in enumerate(cells) if cell.id in wanted])
+    return [cells[n] for n in chosen]
+
+
+def _run_notebook(folder: Path, notebook: str, wanted: list[str]) -> dict[str, str]:
     """Run a lesson's certificates wanted, and what they need of the cells before; return an outcome for each.
 
-    Sliders are left out, and pictures are drawn but not stored. A cell that fails does not stop the ones after it: a
-    picture may well need what a broken certificate did not define. What has failed before is told of a certificate
-    that should have failed and did not.
+    Pictures are drawn but not stored. A cell that fails does not stop the ones after it: a picture may well need what a
+    broken certificate did not define. What has failed before is told of a certificate that should have failed and did
+    not.
     """
     import matplotlib
     import matplotlib.pyplot as plt
-    import nbformat
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
 
     import pencourse.plots
 
-    if not path.is_file():
-        return dict.fromkeys(wanted, f"there is no notebook {path.name}")
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    cells = [cell for cell in cells if "slider" not in cell.metadata.get("tags", [])]
     outcomes = dict.fromkeys(wanted, "there is no such cell")
-    first = slices.needed([cell.source for cell in cells], [n for n, cell in enumerate(cells) if cell.id in wanted])
     matplotlib.use("Agg")
     pencourse.plots.show = lambda figure, alt: plt.close(figure)
     shell, before = InteractiveShell.instance(), ""
     shell.reset(new_session=True)
     shell.showtraceback = lambda *_, **__: None  # a failing cell is what we hope for
-    os.chdir(path.parent)
-    for cell in (cells[n] for n in first):
+    os.chdir(folder)
+    for cell in _cells(folder, notebook, wanted):
         with capture_output():
             result = shell.run_cell(cell.source, store_history=False)
         error = result.error_before_exec or result.error_in_exec

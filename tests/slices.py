@@ -1,13 +1,14 @@
 """Which cells of a notebook a certificate needs, read from the code without running it.
 
 The answer is used to spare time, so it may be wrong: a cell too many costs its seconds, and one too few lets the
-certificate fail in the unbroken package, which `make mutants` tries first.
+certificate fail in the unbroken package, which `make mutants` tries first, with the very cells that it will run.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from functools import cache
 
 
 def needed(sources: list[str], wanted: Iterable[int]) -> list[int]:
@@ -17,6 +18,17 @@ def needed(sources: list[str], wanted: Iterable[int]) -> list[int]:
     x.append(1)); such a line wants x bound and doesn't mind how it was changed before. A generator of random numbers
     changes wherever it is used. What a function uses is used where the function is. Loops run at least once.
     """
+    used, mentioned, chosen = set(), set(), []
+    for n, (uses, changed, bound, stored) in reversed(list(enumerate(_flows(tuple(sources))))):
+        if n in wanted or (bound | changed) & used or bound & mentioned:
+            chosen.append(n)
+            used, mentioned = (used - bound) | uses, (mentioned - bound) | (changed - stored)
+    return chosen[::-1]
+
+
+@cache
+def _flows(sources: tuple[str, ...]) -> list[tuple[set[str], set[str], set[str], set[str]]]:
+    """Return, for each cell, the names it uses, changes, binds in any case, and binds at all."""
     trees = [ast.parse("\n".join(line for line in s.splitlines() if not line.startswith("%"))) for s in sources]
     modules, generators, within = set(), set(), {}
     for node in (node for tree in trees for node in ast.walk(tree)):
@@ -26,16 +38,13 @@ def needed(sources: list[str], wanted: Iterable[int]) -> list[int]:
             within |= {name: within.get(name, set()) | _loads(node) for name in _stores(node)}
         elif isinstance(node, ast.Assign) and "default_rng(" in ast.unparse(node.value):
             generators |= _stores(node)
-    used, mentioned, chosen = set(), set(), []
-    for n in reversed(range(len(trees))):
-        uses, changed, bound = _flow(trees[n].body)
+    found = []
+    for tree in trees:
+        uses, changed, bound = _flow(tree.body)
         while more := {name for load in uses for name in within.get(load, ())} - uses - bound:
             uses |= more
-        changed = (changed - modules) | (uses & generators)
-        if n in wanted or (bound | changed) & used or bound & mentioned:
-            chosen.append(n)
-            used, mentioned = (used - bound) | uses, (mentioned - bound) | (changed - _stores(trees[n]))
-    return chosen[::-1]
+        found.append((uses, (changed - modules) | (uses & generators), bound, _stores(tree)))
+    return found
 
 
 def _flow(statements: list[ast.stmt]) -> tuple[set[str], set[str], set[str]]:

@@ -116,7 +116,9 @@ def planted(new, certificates=(), tests=()):
 
 def test_the_runner_tells_a_failed_assertion_from_all_else(stand_in):
     sound = planted("1.0 / n_actions)", ["one", "two", "three"], ["test_half", "test_other"])
-    assert mutants.unbroken([sound], "77_stand_in") == mutants.unbroken([sound], None) == []
+    assert mutants.unbroken(sound.certificates, ()) == mutants.unbroken((), sound.tests) == []
+    (failed,) = mutants.unbroken(["77_stand_in#certificate-three", "77_stand_in#certificate-four"], ())
+    assert "certificate-four: there is no such cell" in failed
 
     _, complaints = mutants.judge(planted("0.5 / n_actions)", ["one"], ["test_half", "test_half[2]"]))
     assert complaints == []
@@ -152,6 +154,12 @@ def test_a_certificate_runs_with_the_cells_it_needs_and_no_others():
     for wanted, others in ((8, [1, 2, 4, 6, 7]), (9, [0, 4, 5, 6]), (10, [0, 4, 5]), (11, [])):
         assert slices.needed(cells, [wanted]) == [*others, wanted]
     assert slices.needed(cells, [9, 11]) == [0, 4, 5, 6, 9, 11]
+
+
+def test_the_unbroken_package_is_tried_with_the_cells_of_each_mistake(stand_in):
+    one, two, three = (f"77_stand_in#certificate-{name}" for name in ("one", "two", "three"))
+    tried = mutants.ways([planted("x", ["one"]), planted("y", ["two"]), planted("z", ["three"])])
+    assert sorted(map(sorted, tried)) == [[one, two], [three]]  # the second needs what the first defines
 
 
 def test_a_loop_without_end_is_ended(stand_in, monkeypatch):
